@@ -1,0 +1,1 @@
+"""Benchmarks: one harness, and what it measures."""

@@ -1,0 +1,110 @@
+"""``pinion bench``: the benchmarks of ``bench/``, run, described, and printed for people or machines."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cli.output import json_option, print_json
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+PLOT = click.Path(dir_okay=False, path_type=Path)
+
+
+def tiny_option(command: Command) -> Command:
+    """``--tiny``, given to the command as ``tiny``."""
+    return click.option("--tiny", is_flag=True, help="A few messages: shows that it runs, measures nothing.")(command)
+
+
+@click.group()
+def bench() -> None:
+    """Measure the rings, the matcher and the whole path.
+
+    Figures mean something only beside others of the same run on the same idle machine.
+
+    \b
+    Example:
+      pinion bench ring --json
+    """
+
+
+@bench.command()
+@json_option
+@tiny_option
+def ring(as_json: bool, tiny: bool) -> None:
+    """Messages through a shared-memory ring, and one there and back.
+
+    \b
+    Example:
+      pinion bench ring --json
+    """
+    size = {"messages": 20_000, "trips": 500, "rounds": 1} if tiny else {}
+    found = importlib.import_module("bench.ring").run(**size)
+    _show("ring", found, {"ring": found}, as_json)
+
+
+@bench.command()
+@click.option("--flow", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A flow dumped by another program.")
+@click.option("--orders", type=click.IntRange(1), default=1_000_000, show_default=True, help="Without --flow: how many.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@json_option
+@tiny_option
+def matcher(flow: Path | None, orders: int, seed: int, as_json: bool, tiny: bool) -> None:
+    """Orders through the matcher alone: nanoseconds an order.
+
+    \b
+    Example:
+      pinion bench matcher --json
+      pinion bench matcher --flow moves.bin
+    """
+    from cli import matcher_flow
+
+    measured = importlib.import_module("bench.matcher")
+    records = measured.read_flow(flow) if flow else matcher_flow.generate(2_000 if tiny else orders, seed)
+    found = measured.measure_flow(records, runs=2 if tiny else 6)._asdict()
+    _show("matcher", found, {"matcher": found}, as_json)
+
+
+@bench.command()
+@click.option("--plot", type=PLOT, help="Draw latencies into this PNG or SVG.")
+@json_option
+@tiny_option
+def wire(plot: Path | None, as_json: bool, tiny: bool) -> None:
+    """Orders through all processes, from a client's socket and back, on ipc and tcp; durability memory.
+
+    \b
+    Example:
+      pinion bench wire --json
+      pinion bench wire --plot wire.svg
+    """
+    from cli.bench_wire import measure
+
+    found, latencies = measure(tiny)
+    if plot is not None:
+        importlib.import_module("bench.harness").plot_latencies(plot, latencies, "An order and its answer")
+    rows = {name: {**each["round_trip_us"], **_rates(each)} for name, each in found.items()}
+    rows |= {f"{name}, {each['steady']['orders_per_s']:,}/s": each["steady"]["latency_us"] for name, each in found.items()}
+    _show(
+        "wire: round trip µs, orders a second; latency µs from the planned send time at a tenth of that rate",
+        found,
+        rows,
+        as_json,
+    )
+
+
+def _rates(figures: dict[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix("orders_per_s_"): value for key, value in figures.items() if key.startswith("orders_per_s")}
+
+
+def _show(title: str, found: dict[str, Any], rows: dict[str, dict[str, Any]], as_json: bool) -> None:
+    """Figures on stdout as JSON or on stderr as a table; the host, and why it may mislead, on stderr in either case."""
+    harness = importlib.import_module("bench.harness")
+    described = harness.host()
+    for sentence in harness.warnings(described):
+        click.echo(f"pinion: warning: {sentence}", err=True)
+    if as_json:
+        print_json({**found, "host": described})
+    else:
+        harness.table(title, rows)

@@ -1,0 +1,229 @@
+"""``pinion order``: place, change, cancel and list orders from the shell, as a client of the gateway."""
+
+import hashlib
+import tomllib
+from collections.abc import Callable
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from cli.found import find_settings, settings_options
+from cli.output import Failure, json_option, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinion.client import Client
+    from pinion.report import OrderStatus, Report
+    from runtime.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+ANSWER_WITHIN_S: Final = 5.0
+
+
+def number(text: str) -> Decimal:
+    """A number kept exactly as it was written: no float comes near money. Raises BadParameter."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        raise click.BadParameter(f"{text!r} is not a number") from None
+    if not found.is_finite():
+        raise click.BadParameter(f"{text!r} is not a finite number")
+    return found
+
+
+def client_options(command: Command) -> Command:
+    """Who asks, and where."""
+    options = (
+        click.option("--account", "-a", envvar="PINION_ACCOUNT", help="Account; default: the first of the settings."),
+        click.option("--api-key", envvar="PINION_API_KEY", help="Its key; default: the settings file's."),
+        click.option("--endpoint", envvar="PINION_ENDPOINT", help="Gateway; default: the first of the settings."),
+        settings_options,
+        json_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+def order() -> None:
+    """Place, change, cancel and list orders.
+
+    Each ends with 0 when the exchange did it, and with 1 when it refused.
+
+    \b
+    Example:
+      pinion order place ACME buy 100 --price 100.50
+    """
+
+
+@order.command(context_settings={"ignore_unknown_options": True})
+@click.argument("symbol")
+@click.argument("side", type=click.Choice(["buy", "sell"], case_sensitive=False))
+@click.argument("quantity", type=number)
+@click.option("--price", type=number, help="Limit price; without it a market order.")
+@click.option("--ioc", is_flag=True, help="Cancel at once what is not executed.")
+@click.option("--id", "client_order_id", type=click.IntRange(1, 2**64 - 1), help="Client order id; default: a fresh one.")
+@client_options
+def place(
+    symbol: str, side: str, quantity: Decimal, price: Decimal | None, ioc: bool, client_order_id: int | None, **who: Any
+) -> None:
+    """Place an order and print what became of it.
+
+    \b
+    Example:
+      pinion order place ACME buy 100 --price 100.50
+      pinion order place ACME sell 100 --price 100.50 --ioc --account bob
+    """
+    with _client(**who) as client:
+        identity = client.submit(
+            symbol, side, quantity, price, time_in_force="ioc" if ioc else None, client_order_id=client_order_id
+        )
+        _print_reports(_answer(client, identity), who["as_json"])
+
+
+@order.command()
+@click.argument("client_order_id", type=click.IntRange(0, 2**64 - 1), required=False)
+@click.option("--all", "everything", is_flag=True, help="Cancel every order of the account (of --symbol, if given).")
+@click.option("--symbol", help="With --all: only in this instrument.")
+@client_options
+def cancel(client_order_id: int | None, everything: bool, symbol: str | None, **who: Any) -> None:
+    """Cancel one order, or all.
+
+    \b
+    Example:
+      pinion order cancel 1732100000000000000
+      pinion order cancel --all --symbol ACME
+    """
+    if everything == (client_order_id is not None):
+        raise click.UsageError("give either a client order id or --all")
+    with _client(**who) as client:
+        request = client.mass_cancel(symbol) if client_order_id is None else client.cancel(client_order_id)
+        _print_reports(_answer(client, request), who["as_json"])
+
+
+@order.command(context_settings={"ignore_unknown_options": True})
+@click.argument("client_order_id", type=click.IntRange(1, 2**64 - 1))
+@click.argument("quantity", type=number)
+@click.argument("price", type=number)
+@client_options
+def replace(client_order_id: int, quantity: Decimal, price: Decimal, **who: Any) -> None:
+    """Give an order a new total quantity (what is executed counts) and a new price.
+
+    Its place in the queue is kept when only the quantity goes down.
+
+    \b
+    Example:
+      pinion order replace 1732100000000000000 50 100.50
+    """
+    with _client(**who) as client:
+        mine = [each for each in client.orders() if each.client_order_id == client_order_id]
+        if not mine:
+            raise Failure(f"the account has no working order {client_order_id}")
+        _print_reports(_answer(client, client.replace(mine[0].symbol, client_order_id, quantity, price)), who["as_json"])
+
+
+@order.command("list")
+@client_options
+def list_command(**who: Any) -> None:
+    """List the account's working orders.
+
+    \b
+    Example:
+      pinion order list --account bob --json
+    """
+    with _client(**who) as client:
+        orders = client.orders()
+    if who["as_json"]:
+        print_json([_as_dict(each) for each in orders])
+    else:
+        _print_orders(orders)
+
+
+@contextmanager
+def _client(
+    account: str | None, api_key: str | None, endpoint: str | None, config: Path | None, data: Path | None, as_json: bool
+) -> "Iterator[Client]":
+    """A client that is logged on; what it is refused ends the command with a sentence."""
+    from pinion.client import Client
+    from pinion.errors import PinionError
+
+    del as_json
+    settings = find_settings(config, data)
+    account = account or _first_account(settings)
+    key = api_key or find_key(settings, account)
+    try:
+        with Client(endpoint or settings.endpoints(0)[0], account=account, api_key=key) as client:
+            yield client
+    except (PinionError, ValueError) as error:
+        raise Failure(str(error)) from error
+
+
+def _first_account(settings: "Settings") -> str:
+    if not settings.accounts:
+        raise click.UsageError("the settings have no accounts: give --account and --api-key")
+    return settings.accounts[0].name
+
+
+def find_key(settings: "Settings", account: str) -> str:
+    """The account's key where the settings file holds it in clear; the settings themselves keep only its hash.
+
+    Raises:
+        UsageError: it does not.
+    """
+    rows = tomllib.loads(settings.path.read_text()).get("accounts", []) if settings.path else []
+    for row in rows:
+        if row.get("name") == account and "api_key" in row:
+            assert hashlib.sha256(row["api_key"].encode()).hexdigest()
+            return str(row["api_key"])
+    raise click.UsageError(f"the settings hold no API key of account {account!r}: give --api-key or PINION_API_KEY")
+
+
+def _answer(client: "Client", request: int) -> "list[Report]":
+    """All reports of one request, up to its last."""
+    found = []
+    for report in client.reports(timeout=ANSWER_WITHIN_S):
+        if report.request_id == request and report.session == client.session:
+            found.append(report)
+            if report.last:
+                return found
+    raise Failure(f"no answer within {ANSWER_WITHIN_S:g} s: the request may or may not have been done")
+
+
+def _print_reports(reports: "list[Report]", as_json: bool) -> None:
+    """What became of a request. Raises Failure when it was refused."""
+    from pinion.protocol import ReportKind
+    from pinion.reasons import name_of
+
+    for report in reports if not as_json else ():
+        click.echo(str(report))
+    if as_json:
+        print_json([_as_dict(each) for each in reports])
+    if reports[-1].kind is ReportKind.REJECTED:
+        raise Failure(f"refused: {name_of(reports[-1].reason)}")
+
+
+def _print_orders(orders: "list[OrderStatus]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("order", "symbol", "side", "price", "quantity", "leaves")
+    for each in orders:
+        numbers = (str(each.price), str(each.quantity), str(each.leaves))
+        table.add_row(str(each.client_order_id), each.symbol, each.side.name.lower(), *numbers)
+    Console().print(table)
+
+
+def _as_dict(found: "Report | OrderStatus") -> dict[str, Any]:
+    """For JSON: enums as lower-case words, prices and quantities as the exact decimal text."""
+    from dataclasses import asdict
+    from enum import Enum
+
+    plain: dict[str, Any] = {}
+    for name, value in asdict(found).items():
+        plain[name] = value.name.lower() if isinstance(value, Enum) else str(value) if isinstance(value, Decimal) else value
+    return plain

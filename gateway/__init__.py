@@ -1,0 +1,1 @@
+"""Order entry: client sockets and sessions, the wire protocol, execution reports."""

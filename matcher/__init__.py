@@ -1,0 +1,1 @@
+"""The matching engine: the books of a shard, a pure function from commands to events."""

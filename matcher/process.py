@@ -1,0 +1,114 @@
+"""The process ``matcher.k``: the kernel between its two rings, and an answer to whoever asks for a book."""
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any, Final
+
+from matcher.engine import HOOK
+from matcher.kernel import ABORTED, run_patiently
+from matcher.layout import Bounds
+from matcher.recovery import Replay, catch_up, touch
+from matcher.state import empty_states
+from matcher.view import read_book
+from runtime import placement
+from runtime.agent import Agent, Command
+from runtime.context import Context
+from runtime.faults import StopRequested
+from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
+from shm.journal import JournalReader, Stream, stream_folder
+from shm.records import COMMAND, shard_of
+from shm.ring import Ring, release
+
+SLICE: Final = 4096
+DEPTH_BOUND: Final = 1000
+
+
+def build(context: Context) -> Agent:
+    """Own ``events.k``, replay the journal, and stand where the ring goes on.
+
+    A new ring of events begins where the journal of events ends; a ring left by an earlier life goes on. Either way events that
+    it has published are made again, and not told again.
+    """
+    shard = context.number
+    durable = context.attach_durable(shard)
+    events = context.create_ring(f"events.{shard}", base=durable.read(EVENTS_WRITTEN))
+    commands = context.attach_ring(f"commands.{shard}")
+    agent = Matcher(context, durable, commands, events)
+    agent.recover()
+    return agent
+
+
+class Matcher(Agent):
+    """Commands in, events out."""
+
+    def __init__(self, context: Context, durable: Durable, commands: Ring, events: Ring) -> None:
+        self.name, self.wakes = context.process, context.neighbours()
+        self._context, self._durable, self._commands, self._events = context, durable, commands, events
+        self._shard, self._shards = context.number, context.settings.matchers
+        self._states = empty_states(_bounds(context))
+        self.state: Any = self._states[0]
+        if context.own.huge_pages:
+            placement.advise(self._states, context.logger)
+        touch(self.state)
+        self._hook = HOOK(lambda: int(context.relax()))
+        self.state["hook"] = ctypes.cast(self._hook, ctypes.c_void_p).value
+        self.state["reader"] = commands.reader("matcher")
+        self.state["suppress_through"] = events.published
+
+    def recover(self) -> None:
+        """Replay the journal. Raises StopRequested, JournalDamaged, and EnvironmentFault when the journal stays behind."""
+        folder = stream_folder(self._context.settings.data, Stream.COMMANDS, self._shard)
+        journal = JournalReader(folder, COMMAND)
+        replay = Replay(self.state, self._events, self._commands.capacity)
+        reader = int(self.state["reader"])
+        if not catch_up(replay, journal.read, self._commands.cursor(reader), lambda: self._await(folder)):
+            raise StopRequested
+        release(self._commands.record, reader, int(self.state["command_sequence"]))
+        self._context.logger.info("recovered", **self.status())
+
+    def do_work(self) -> int:
+        """One slice."""
+        handled = run_patiently(self._states, self._commands.array, self._events.array, self.patience, SLICE)
+        return 0 if handled == ABORTED else int(handled)
+
+    def drained(self) -> bool:
+        """Is every command handled? After an abort nothing more can be: the next life does it from the journal."""
+        return bool(self.state["aborted"]) or self._commands.published == self.state["command_sequence"]
+
+    def status(self) -> dict[str, Any]:
+        """Counts since the journal began."""
+        names = ("command_sequence", "event_sequence", "trades", "volume", "resting", "level_count")
+        return {name: int(self.state[name]) for name in names}
+
+    def commands(self) -> dict[str, Command]:
+        """``book``: ``{"instrument": id, "depth": levels a side}``."""
+        return {"book": self._book}
+
+    def _book(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        instrument = self._instrument(arguments)
+        depth = arguments.get("depth", 10)
+        if not isinstance(depth, int) or not 1 <= depth <= DEPTH_BOUND:
+            raise ValueError(f"depth must be 1 to {DEPTH_BOUND}, not {depth!r}")
+        book = read_book(self.state, instrument, depth)
+        told = {"instrument": instrument, "command_sequence": int(self.state["command_sequence"])}
+        return {**told, "bids": [list(level) for level in book.bids], "asks": [list(level) for level in book.asks]}
+
+    def _instrument(self, arguments: Mapping[str, Any]) -> int:
+        known = [each.symbol for each in self._context.settings.instruments]
+        instrument = known.index(arguments["symbol"]) if arguments.get("symbol") in known else arguments.get("instrument")
+        if not isinstance(instrument, int) or not 0 <= instrument < len(self.state["instruments"]):
+            raise ValueError(f"no such instrument: {arguments.get('symbol', instrument)!r}")
+        if shard_of(instrument, self._shards) != self._shard or not self.state["instruments"][instrument]["defined"]:
+            raise ValueError(f"instrument {instrument} has no book in shard {self._shard}")
+        return instrument
+
+    def _await(self, folder: Any) -> bool:
+        """Wait until the journal has grown; it is written by a live persister, or this gives up."""
+        wanted = int(self.state["command_sequence"]) + 1
+        look = lambda: self._durable.read(COMMANDS_WRITTEN) >= wanted or None  # noqa: E731
+        return bool(self._context.wait_for(look, f"the persister to write command {wanted} into {folder}"))
+
+
+def _bounds(context: Context) -> Bounds:
+    pools = context.settings.pools
+    return Bounds(pools.instruments, pools.accounts, pools.orders, pools.levels)

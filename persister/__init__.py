@@ -1,0 +1,1 @@
+"""The books of record: the journal, and the database that follows it."""

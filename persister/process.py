@@ -1,0 +1,158 @@
+"""The persister as a process: recover the journal, then write it, and look after the database's process."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from persister.database_child import DatabaseChild
+from persister.recovery import check_events_follow, recover_stream
+from persister.stream_writer import StreamWriter
+from persister.writer import BatchBuffer, ShardWriter, stalled
+from runtime.agent import Agent
+from runtime.context import Context
+from runtime.faults import EnvironmentFault, FaultStatus
+from shm.durable import STATE, JournalState
+from shm.journal import Stream, stream_folder
+from shm.records import COMMAND, EVENT
+
+TEND_INTERVAL_NS: Final = 5_000_000
+SYNC_BEHIND_INTERVAL_NS: Final = 1_000_000_000
+DATABASE_BOUND_S: Final = 0.7
+"""How long a stopping persister waits for the database to reach the end of the journal; a later start goes on there."""
+LINGER_S: Final = 0.001
+"""Where nobody waits for the journal, the persister lets a batch gather: a write costs it some 40 µs, be it of one order or of
+a hundred, on a core that the engine may need. The rings hold far more than comes in that time, and outlive every process."""
+
+
+class Persister(Agent):
+    """Writes the journal of all shards; every few milliseconds sees to the database."""
+
+    name = "persister"
+
+    def __init__(self, context: Context, shards: list[ShardWriter], background: ThreadPoolExecutor) -> None:
+        self.wakes = context.neighbours()
+        self._context, self._shards, self._background = context, shards, background
+        self._batch = BatchBuffer(context.settings.journal.batch_bound)
+        self._database = DatabaseChild(context.settings, context.logger)
+        self._tend_at_ns = self._sync_at_ns = 0
+        self._lingers = context.settings.durability != "disk"
+        counters = context.counters
+        names = ("commands_journaled", "events_journaled", "database_backlog", "database_failures")
+        self._places = {name: counters.index(name) for name in names}
+
+    def do_work(self) -> int:
+        """A batch of each stream of each shard, if there is any. Raises EnvironmentFault when the disk fails."""
+        handled = 0
+        for number, shard in enumerate(self._shards):
+            wrote = shard.write(self._batch)
+            if wrote:
+                self.allow(number)
+                handled += wrote
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._tend_at_ns:
+            self._tend(now_ns)
+        self.linger_s = LINGER_S if self._lingers and handled < self._batch.bound else 0.0
+        return handled
+
+    def allow(self, number: int) -> None:
+        """Let the database read what the journal of shard ``number`` safely holds by now."""
+        shard = self._shards[number]
+        self._database.link.allow(number, shard.safe, shard.events.last_sequence)
+
+    def drained(self) -> bool:
+        """Is everything in the rings in the journal, as safely as the durability asks?"""
+        return not any(shard.behind() for shard in self._shards)
+
+    def close(self) -> None:
+        """Sync the journal, let the database reach its end, and say that nobody writes now."""
+        for shard in self._shards:
+            _guarded(shard, shard.close)
+        self._background.shutdown()
+        reached = self._database.finish(DATABASE_BOUND_S)
+        if not reached:
+            backlog = self._database.link.backlog(len(self._shards))
+            self._context.logger.warning("the database has not reached the end of the journal", backlog=backlog)
+
+    def status(self) -> dict[str, Any]:
+        """How far journal and database have got."""
+        return {
+            "durability": self._context.settings.durability,
+            "journal": {
+                str(number): {
+                    "commands": shard.commands.last_sequence,
+                    "commands_synced": shard.commands.synced_sequence,
+                    "events": shard.events.last_sequence,
+                    "events_synced": shard.events.synced_sequence,
+                }
+                for number, shard in enumerate(self._shards)
+            },
+            "database": self._database.status(),
+        }
+
+    def _tend(self, now_ns: int) -> None:
+        self._tend_at_ns = now_ns + TEND_INTERVAL_NS
+        at_once = now_ns >= self._sync_at_ns
+        if at_once:
+            self._sync_at_ns = now_ns + SYNC_BEHIND_INTERVAL_NS
+        for shard in self._shards:
+            shard.sync_behind(at_once)
+        self._database.tend()
+        self._count()
+
+    def _count(self) -> None:
+        counters, link = self._context.counters, self._database.link
+        values = {
+            "commands_journaled": sum(shard.commands.last_sequence for shard in self._shards),
+            "events_journaled": sum(shard.events.last_sequence for shard in self._shards),
+            "database_backlog": link.backlog(len(self._shards)),
+            "database_failures": link.failures,
+        }
+        for name, value in values.items():
+            counters.set(self._places[name], value)
+
+
+def build(context: Context) -> Persister:
+    """Recover the journal, tell everybody how far it reaches, and attach to the rings. Raises EnvironmentFault."""
+    epoch, settings = context.epoch, context.settings
+    assert context.counters, "being the writer of its counters proves that this persister runs alone"
+    background = ThreadPoolExecutor(1, "journal")
+    shards = [_recover(context, shard, epoch, background) for shard in range(settings.matchers)]
+    agent = Persister(context, shards, background)
+    for number, shard in enumerate(shards):
+        shard.attach(context.attach_ring(f"commands.{number}"), context.attach_ring(f"events.{number}"))
+        agent.allow(number)
+    return agent
+
+
+def _recover(context: Context, shard: int, epoch: int, background: ThreadPoolExecutor) -> ShardWriter:
+    """The shard's journal, cut and checked, with ``durable.k`` saying so."""
+    settings = context.settings
+    folders = [stream_folder(settings.data, stream, shard) for stream in Stream]
+    try:
+        commands, _ = recover_stream(folders[0], COMMAND, epoch)
+        events, command_sequence = recover_stream(folders[1], EVENT, epoch)
+    except OSError as error:
+        text = f"the journal in {folders[0].parent} cannot be read or mended: {error}"
+        raise EnvironmentFault(text, FaultStatus.INPUT_OUTPUT) from error
+    check_events_follow(folders[1], commands.last_sequence, command_sequence)
+    writers = [
+        StreamWriter(settings.data, stream, shard, epoch, tail, settings.journal.segment_bytes, background)
+        for stream, tail in zip(Stream, (commands, events), strict=True)
+    ]
+    durable = context.create_durable(shard, commands.last_sequence, events.last_sequence)
+    durable.advance(STATE, JournalState.WRITING)
+    context.logger.info(
+        "journal recovered",
+        shard=shard,
+        commands=commands.last_sequence,
+        events=events.last_sequence,
+        cut=[tail.path.name for tail in (commands, events) if tail.torn and tail.path],
+    )
+    return ShardWriter(writers[0], writers[1], durable, settings.durability)
+
+
+def _guarded(shard: ShardWriter, action: Any) -> None:
+    try:
+        action()
+    except OSError as error:
+        raise stalled(shard.durable, shard.commands.folder.parent, error) from error

@@ -1,0 +1,29 @@
+"""What a trading client imports: the wire protocol and the client. Needs only pyzmq and numpy."""
+
+from pinion.aio import AsyncClient
+from pinion.client import Client
+from pinion.errors import LogonRefused, OffTick, PinionError, Refused, Timeout, UnknownSymbol
+from pinion.instrument import Instrument
+from pinion.protocol import Liquidity, OrderType, ReportKind, Side, TimeInForce
+from pinion.reasons import Reason
+from pinion.report import OrderStatus, Report
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Instrument",
+    "Liquidity",
+    "LogonRefused",
+    "OffTick",
+    "OrderStatus",
+    "OrderType",
+    "PinionError",
+    "Reason",
+    "Refused",
+    "Report",
+    "ReportKind",
+    "Side",
+    "TimeInForce",
+    "Timeout",
+    "UnknownSymbol",
+]

@@ -1,0 +1,72 @@
+"""Reason codes as they travel: why something was refused, cancelled or not done.
+
+A copy of the engine's enum, so that a client needs nothing of the engine; a test holds the two equal. Codes keep their number
+and meaning for ever. 1xxx comes from the gateway (the message), 2xxx from risk (the order), 3xxx from the book.
+"""
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """``u2`` on the wire; 0 means that nothing is wrong."""
+
+    NONE = 0
+
+    # gateway: the message itself
+    MALFORMED_FRAME = 1001
+    UNSUPPORTED_VERSION = 1002
+    UNKNOWN_MESSAGE = 1003
+    WRONG_LENGTH = 1004
+    NOT_LOGGED_ON = 1005
+    ALREADY_LOGGED_ON = 1006
+    BAD_CREDENTIALS = 1007
+    TOO_MANY_SESSIONS = 1008
+    SERVER_ONLY_MESSAGE = 1009
+    NOT_AVAILABLE = 1010
+    SHUTTING_DOWN = 1011
+    OVERLOADED = 1012
+    RESEND_OUT_OF_RANGE = 1014
+    HEARTBEAT_MISSED = 1015
+
+    # riskd: whether the order may reach the book
+    UNKNOWN_ACCOUNT = 2001
+    UNKNOWN_INSTRUMENT = 2002
+    UNKNOWN_SIDE = 2003
+    UNKNOWN_TYPE = 2004
+    UNKNOWN_TIME_IN_FORCE = 2005
+    TYPE_AND_TIME_IN_FORCE_DISAGREE = 2006
+    QUANTITY_NOT_POSITIVE = 2007
+    QUANTITY_OFF_LOT = 2008
+    PRICE_NOT_POSITIVE = 2009
+    PRICE_OFF_TICK = 2010
+    QUANTITY_ABOVE_MAXIMUM = 2011
+    NOTIONAL_OVERFLOW = 2012
+    NOTIONAL_ABOVE_MAXIMUM = 2013
+    DUPLICATE_CLIENT_ORDER_ID = 2014
+    TOO_MANY_OPEN_ORDERS = 2015
+    ORDER_POOL_FULL = 2016
+    UNKNOWN_ORDER = 2017
+    POSITION_OVERFLOW = 2018
+    UNKNOWN_COMMAND = 2019
+
+    # matcher: what the book says
+    ORDER_NOT_LIVE = 3001
+    NO_LIQUIDITY = 3002
+    PRICE_OUT_OF_RANGE = 3003
+    LEVEL_POOL_FULL = 3004
+    BAD_ORDER_ID = 3005
+    INSTRUMENT_NOT_DEFINED = 3006
+    INSTRUMENT_ALREADY_DEFINED = 3007
+    CANCELLED_BY_CLIENT = 3008
+    CANCELLED_BY_MASS_CANCEL = 3009
+    ACCOUNT_NOT_DEFINED = 3011
+    INSTRUMENT_BEYOND_BOUND = 3012
+    ACCOUNT_BEYOND_BOUND = 3013
+
+
+def name_of(code: int) -> str:
+    """The lower-case word for a code, for people and JSON; ``unknown_<n>`` for one that this client is too old to know."""
+    try:
+        return Reason(code).name.lower()
+    except ValueError:
+        return f"unknown_{code}"

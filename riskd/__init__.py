@@ -1,0 +1,1 @@
+"""Pre-trade risk: accounts, limits, holds, positions, and THE order of commands."""

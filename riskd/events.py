@@ -1,0 +1,102 @@
+"""What the matchers' events do to riskd's state."""
+
+from typing import Any, Final
+
+from numba import njit
+
+from riskd.orders import NOT_LIVE, hold, leave, slot_of
+from riskd.positions import trade
+from shm.records import CommandKind, EventKind
+
+TRADE: Final = EventKind.TRADE.value
+CANCELLED: Final = EventKind.CANCELLED.value
+REPLACED: Final = EventKind.REPLACED.value
+REJECTED: Final = EventKind.REJECTED.value
+NEW: Final = CommandKind.NEW.value
+REPLACE: Final = CommandKind.REPLACE.value
+
+
+@njit(cache=True)
+def apply(risk: Any, shard: int, event: Any) -> bool:
+    """Take one event in. False: it is about an order that is not there, or it would overflow; then nothing can be right."""
+    kind = event["kind"]
+    if kind == TRADE:
+        return _traded(risk, shard, event)
+    if kind == CANCELLED:
+        return _ended(risk, shard, event)
+    if kind == REPLACED:
+        return _replaced(risk, shard, event)
+    if kind == REJECTED and event["order_id"] != 0:
+        return _rejected(risk, shard, event)
+    return True  # accepted, defined, mass-cancelled: what they say, riskd knew when it numbered the command
+
+
+@njit(cache=True)
+def _traded(risk: Any, shard: int, event: Any) -> bool:
+    aggressor = slot_of(risk, shard, event["order_id"])
+    resting = slot_of(risk, shard, event["resting_order_id"])
+    if aggressor == NOT_LIVE or resting == NOT_LIVE:
+        return False
+    instrument = risk["instruments"][event["instrument"]]
+    instrument["last_price"] = event["price"]
+    value = instrument["tick_value"]
+    return _fill(risk, shard, aggressor, event["leaves"], event["price"], event["quantity"], value) and _fill(
+        risk, shard, resting, event["resting_leaves"], event["price"], event["quantity"], value
+    )
+
+
+@njit(cache=True)
+def _fill(risk: Any, shard: int, slot: int, leaves: int, price: int, quantity: int, tick_value: int) -> bool:
+    order = risk["orders"][shard, slot]
+    if not trade(risk["positions"][order["position"]], order["side"], price, quantity, tick_value):
+        return False
+    order["leaves"] = leaves
+    if leaves == 0:
+        leave(risk, shard, slot)
+    elif order["pending"] == 0:
+        hold(risk, order, leaves, order["price"] * leaves * tick_value)
+    else:  # whichever way the replaces end, both totals fall by what was executed; the money waits for the outcome
+        hold(risk, order, max(order["working"] - quantity, leaves), order["held"])
+    return True
+
+
+@njit(cache=True)
+def _ended(risk: Any, shard: int, event: Any) -> bool:
+    slot = slot_of(risk, shard, event["order_id"])
+    if slot == NOT_LIVE:
+        return False
+    leave(risk, shard, slot)
+    return True
+
+
+@njit(cache=True)
+def _replaced(risk: Any, shard: int, event: Any) -> bool:
+    slot = slot_of(risk, shard, event["order_id"])
+    if slot == NOT_LIVE:
+        return False
+    order = risk["orders"][shard, slot]
+    order["price"] = event["price"]
+    order["quantity"] = event["quantity"]
+    order["leaves"] = event["leaves"]
+    _settle(risk, order, event["instrument"])
+    return True
+
+
+@njit(cache=True)
+def _rejected(risk: Any, shard: int, event: Any) -> bool:
+    """A NEW that the matcher turned down ends; a REPLACE changes nothing, and its order may have ended before it."""
+    slot = slot_of(risk, shard, event["order_id"])
+    if event["flags"] == NEW:
+        return _ended(risk, shard, event)
+    if event["flags"] == REPLACE and slot != NOT_LIVE:
+        _settle(risk, risk["orders"][shard, slot], event["instrument"])
+    return True
+
+
+@njit(cache=True)
+def _settle(risk: Any, order: Any, instrument: int) -> None:
+    """One replace fewer on its way; after the last, the hold is what the order is now, and no longer the worst it could be."""
+    order["pending"] -= 1
+    if order["pending"] == 0:
+        value = risk["instruments"][instrument]["tick_value"]
+        hold(risk, order, order["leaves"], order["price"] * order["leaves"] * value)

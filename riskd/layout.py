@@ -1,0 +1,230 @@
+"""How riskd's state lies in memory: one record, all of it. Layout only: no algorithm lives here.
+
+    RISK                                               one line (64 bytes) each, so that a check costs few cache misses
+      header      64   clock, fault, seed, counts
+      draft       64   the request in hand, in ticks and lots
+      gateways    64 x GATEWAY_BOUND   how far each orders ring is taken
+      shards      64 x SHARD_BOUND     last command numbered, last event read, free slots
+      ahead            bits: orders that became commands before a crash, yet were not released from their ring
+      accounts    64 x accounts        limits, open orders, holds
+      instruments 64 x instruments     units, last price
+      positions   64 x positions       open-addressing table by (account, instrument); entries are never removed
+      ids         16 x ids             open-addressing table (account, client order id) -> shard and slot
+      orders      64 x shards x slots  one for each slot of a shard's order pool
+      free         4 x shards x slots  stack of free slots a shard
+      names       16 x accounts        what people call the accounts
+
+    ORDER                                             POSITION
+      0 order_id         i8  0 while the slot is free   0 key          i8  account << 32 | instrument, plus 1; 0 is empty
+      8 client_order_id  u8                             8 bought       i8  lots
+     16 price            i8  ticks the hold is at      16 sold         i8  lots
+     24 quantity         i8  lots, executed included   24 open      2x i8  lots that working orders may still buy, sell
+     32 leaves           i8  lots
+     40 working          i8  lots counted as open      40 cost         i8  money the open position was entered for, >= 0
+     48 held             i8  money                     48 realised     i8  money
+     56 position         i4  index                     56 turnover     i8  money traded, both sides
+     60 pending          u2  replaces on their way
+     62 side u1, type u1
+
+Money is ticks x lots x tick_value. A position's ``cost`` over its net quantity is the average cost; it is kept whole, so
+that nothing is lost by rounding: realised = sold money - bought money + cost (long) or - cost (short), always.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from shm.records import GATEWAY_BOUND, SHARD_BOUND, SLOT_BOUND
+
+LINE_BYTES: Final = 64
+NAME_BYTES: Final = 16
+BATCH: Final = 128
+"""Orders taken, or events read, before the cursors are published."""
+PENDING_BOUND: Final = (1 << 16) - 1
+"""Replaces of one order that may be on their way; the next one waits in its orders ring."""
+MONEY_BOUND: Final = 1 << 62
+"""No order may take an account's holds, or a position's turnover or lots, past this: a fill then cannot overflow an int64."""
+
+HEADER: Final = np.dtype(
+    [
+        ("now_ns", "<i8"),
+        ("fault", "<i8"),
+        ("seed", "<u8"),
+        ("accounts", "<i8"),
+        ("instruments", "<i8"),
+        ("positions", "<i8"),
+        ("shards", "<i8"),
+        ("gateways", "<i8"),
+    ]
+)
+"""``accounts``, ``instruments`` are those defined so far: they are numbered from 0. ``positions`` are those in use."""
+
+DRAFT: Final = np.dtype(
+    [
+        ("price", "<i8"),
+        ("quantity", "<i8"),
+        ("money", "<i8"),
+        ("working", "<i8"),
+        ("held", "<i8"),
+        ("position", "<i8"),
+        ("origin", "<i8"),
+        ("origin_sequence", "<i8"),
+    ]
+)
+"""The request in hand: where it comes from, its ticks, lots and money; for a replace, the worst that its order can then be."""
+
+GATEWAY: Final = np.dtype(
+    [
+        ("taken", "<i8"),
+        ("base", "<i8"),
+        ("ahead", "<i8"),
+        ("last", "<i8"),
+        ("pad", "u1", (32,)),
+    ]
+)
+"""``taken``: last order done with. ``base``: the ring's cursor at the start, where the bits of RISK's ``ahead`` begin.
+``ahead``: last order that recovery may have found taken beyond ``base``. ``last``: that it met last, in the shard at hand."""
+
+SHARD: Final = np.dtype(
+    [
+        ("sequence", "<i8"),
+        ("published", "<i8"),
+        ("events_read", "<i8"),
+        ("free", "<i8"),
+        ("accounts", "<i8"),
+        ("instruments", "<i8"),
+        ("pad", "u1", (16,)),
+    ]
+)
+"""``sequence``: last command numbered. ``free``: how many slots the stack of free slots holds. ``accounts``: the accounts,
+``instruments``: those up to the last of this shard, that commands of the shard have defined."""
+
+ACCOUNT: Final = np.dtype(
+    [
+        ("maximum_quantity", "<i8"),
+        ("maximum_notional", "<i8"),
+        ("maximum_open_orders", "<i8"),
+        ("open_orders", "<i8"),
+        ("held", "<i8", (2,)),
+        ("flags", "<u4"),
+        ("pad", "u1", (12,)),
+    ]
+)
+"""``held`` by side: the money that working orders would move at their price."""
+
+INSTRUMENT: Final = np.dtype(
+    [
+        ("tick_size", "<i8"),
+        ("lot_size", "<i8"),
+        ("tick_value", "<i8"),
+        ("last_price", "<i8"),
+        ("currency", "S8"),
+        ("symbol", "S16"),
+        ("price_decimals", "u1"),
+        ("quantity_decimals", "u1"),
+        ("pad", "u1", (6,)),
+    ]
+)
+"""``last_price``: ticks, of the last trade; 0 before the first."""
+
+POSITION: Final = np.dtype(
+    [
+        ("key", "<i8"),
+        ("bought", "<i8"),
+        ("sold", "<i8"),
+        ("open", "<i8", (2,)),
+        ("cost", "<i8"),
+        ("realised", "<i8"),
+        ("turnover", "<i8"),
+    ]
+)
+
+IDENTITY: Final = np.dtype([("client_order_id", "<u8"), ("account", "<i4"), ("reference", "<u4")])
+"""``reference``: (shard << SLOT_BITS | slot) + 1; 0 is empty."""
+
+ORDER: Final = np.dtype(
+    [
+        ("order_id", "<i8"),
+        ("client_order_id", "<u8"),
+        ("price", "<i8"),
+        ("quantity", "<i8"),
+        ("leaves", "<i8"),
+        ("working", "<i8"),
+        ("held", "<i8"),
+        ("position", "<i4"),
+        ("pending", "<u2"),
+        ("side", "u1"),
+        ("type", "u1"),
+    ]
+)
+
+WIRING: Final = np.dtype(
+    [
+        ("orders", "<i8", (GATEWAY_BOUND,)),
+        ("commands", "<i8", (SHARD_BOUND,)),
+        ("events", "<i8", (SHARD_BOUND,)),
+        ("orders_reader", "<i8", (GATEWAY_BOUND,)),
+        ("events_reader", "<i8", (SHARD_BOUND,)),
+    ]
+)
+"""Where the rings lie in this process, and riskd's reader index in each. No part of the state: it says nothing lasting."""
+
+for _dtype in (HEADER, DRAFT, GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER):
+    assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
+assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
+assert SHARD_BOUND * SLOT_BOUND < 1 << 32
+assert BATCH % 64 == 0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bounds of the state; ``orders`` are slots a shard. Tables are given at least twice the entries they may hold."""
+
+    shards: int
+    gateways: int
+    accounts: int
+    instruments: int
+    orders: int
+    positions: int = 0
+
+    def __post_init__(self) -> None:
+        assert 0 < self.shards <= SHARD_BOUND and 0 < self.gateways <= GATEWAY_BOUND
+        assert 0 < self.orders <= SLOT_BOUND and self.accounts > 0 and self.instruments > 0
+
+    @property
+    def position_entries(self) -> int:
+        """Entries of the table of positions: a power of two, twice the pairs there can be, or twice ``positions``."""
+        return power_of_two(2 * (self.positions or self.accounts * self.instruments))
+
+    @property
+    def id_entries(self) -> int:
+        """Entries of the table of client order ids: a power of two, twice the orders that can be."""
+        return power_of_two(2 * self.shards * self.orders)
+
+
+def power_of_two(count: int) -> int:
+    """The smallest power of two that is not below ``count``."""
+    return 1 << max(count - 1, 0).bit_length()
+
+
+def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
+    """The whole state as one record: a kernel takes one pointer."""
+    dtype = np.dtype(
+        [
+            ("header", HEADER),
+            ("draft", DRAFT),
+            ("gateways", GATEWAY, (GATEWAY_BOUND,)),
+            ("shards", SHARD, (SHARD_BOUND,)),
+            ("ahead", "<u8", (GATEWAY_BOUND, SHARD_BOUND, BATCH // 64)),
+            ("accounts", ACCOUNT, (sizes.accounts,)),
+            ("instruments", INSTRUMENT, (sizes.instruments,)),
+            ("positions", POSITION, (sizes.position_entries,)),
+            ("ids", IDENTITY, (sizes.id_entries,)),
+            ("orders", ORDER, (sizes.shards, sizes.orders)),
+            ("free", "<u4", (sizes.shards, sizes.orders)),
+            ("names", "u1", (sizes.accounts, NAME_BYTES)),
+        ]
+    )
+    assert dtype.fields is not None and dtype.fields["accounts"][1] % LINE_BYTES == 0
+    return dtype

@@ -1,0 +1,94 @@
+"""What each account has in each instrument: a table of positions, and what a fill does to one."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from riskd.ids import mixed
+from riskd.layout import MONEY_BOUND
+from riskd.money import INT64_MAX, share
+from shm.atomics import prefetch
+from shm.records import Side
+
+BUY, SELL = Side.BUY.value, Side.SELL.value
+
+
+@njit(inline="always")
+def key_of(account: int, instrument: int) -> Any:
+    """The key of a position; never 0, which marks an unused entry."""
+    return (np.int64(account) << 32 | np.int64(instrument)) + 1
+
+
+@njit(inline="always")
+def account_of(key: int) -> int:
+    """The account of a position's key."""
+    return (key - 1) >> 32
+
+
+@njit(inline="always")
+def instrument_of(key: int) -> int:
+    """The instrument of a position's key."""
+    return (key - 1) & 0xFFFFFFFF
+
+
+@njit(inline="always")
+def _home_of(risk: Any, key: int) -> Any:
+    return np.int64(mixed(np.uint64(key))) & (risk["positions"].shape[0] - 1)
+
+
+@njit(inline="always")
+def fetch(risk: Any, account: int, instrument: int) -> None:
+    """Ask for the cache line that a lookup will need."""
+    prefetch(risk["positions"], _home_of(risk, key_of(account, instrument)))
+
+
+@njit(cache=True)
+def place(risk: Any, account: int, instrument: int) -> int:
+    """The index of the position, made on first use; -1 when the table is as full as it may be."""
+    positions, key = risk["positions"], key_of(account, instrument)
+    at = _home_of(risk, key)
+    while positions[at]["key"] != key:
+        if positions[at]["key"] == 0:
+            return _make(risk, at, key)
+        at = (at + 1) & (positions.shape[0] - 1)
+    return at
+
+
+@njit(cache=True)
+def _make(risk: Any, at: int, key: int) -> int:
+    if 2 * risk["header"]["positions"] >= risk["positions"].shape[0]:
+        return -1
+    risk["header"]["positions"] += 1
+    risk["positions"][at]["key"] = key
+    return at
+
+
+@njit(cache=True)
+def has_room(position: Any, side: int, quantity: int, money: int) -> bool:
+    """Could an order of ``quantity`` lots for ``money`` be filled, with all that works already, and nothing overflow?"""
+    done = position["bought"] if side == BUY else position["sold"]
+    return done + position["open"][side] <= MONEY_BOUND - quantity and position["turnover"] <= MONEY_BOUND - money
+
+
+@njit(cache=True)
+def trade(position: Any, side: int, price: int, quantity: int, tick_value: int) -> bool:
+    """A fill: lots and money at average cost. Returns False, having done nothing, when money would overflow.
+
+    What closes part of a position takes its share of the cost with it, rounded down; what is left over opens at ``price``.
+    """
+    value = price * tick_value
+    if position["turnover"] > INT64_MAX - value * quantity:
+        return False
+    net = position["bought"] - position["sold"]
+    against = -net if side == BUY else net
+    closing = min(quantity, max(against, 0))
+    released = share(position["cost"], closing, against) if closing > 0 else 0
+    position["realised"] += released - value * closing if side == BUY else value * closing - released
+    position["cost"] += value * (quantity - closing) - released
+    position["turnover"] += value * quantity
+    if side == BUY:
+        position["bought"] += quantity
+    else:
+        position["sold"] += quantity
+    return True

@@ -1,0 +1,165 @@
+"""riskd as a process: recover, define what is new in the settings, then number orders until told to stop."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from riskd import report
+from riskd.ahead import end_shard
+from riskd.definitions import check_agreement, define, missing
+from riskd.kernel import read_events, run, write
+from riskd.layout import Sizes
+from riskd.recovery import events_made_again, recorded_commands, recorded_events, recover_shard
+from riskd.state import Array, as_array, empty_state, free_all_unused, wire
+from runtime import placement
+from runtime.agent import Agent, Command
+from runtime.context import Context
+from runtime.faults import EnvironmentFault, FaultStatus
+from runtime.settings import Settings
+from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
+from shm.errors import CutLoose
+from shm.journal import JournalDamaged
+from shm.ring import Ring, release
+
+SLICE: Final = 1024
+"""Messages a slice, about a tenth of a millisecond: the age that a command's time may have."""
+POSITIONS_BOUND: Final = 1 << 16
+"""Pairs of account and instrument that have ever traded, unless there are more accounts than a quarter of it."""
+
+
+class Rings(NamedTuple):
+    """All rings that riskd reads or writes, in the order in which an order meets them."""
+
+    orders: Sequence[Ring]
+    commands: Sequence[Ring]
+    events: Sequence[Ring]
+
+
+class Riskd(Agent):
+    """The agent. ``definitions`` are written, each shard's, before the first order is taken."""
+
+    name = "riskd"
+
+    def __init__(self, risks: Array, rings: Rings, definitions: Sequence[Array], wakes: tuple[str, ...] = ()) -> None:
+        self.risks, self.risk, self.rings, self.wakes = risks, risks[0], rings, wakes
+        self.wirings = wire(rings.orders, rings.commands, rings.events)
+        self._arrays = tuple(as_array(kind[0].record) for kind in (rings.orders, rings.commands, rings.events))
+        self._definitions = {shard: commands for shard, commands in enumerate(definitions) if len(commands)}
+        for shard, commands in self._definitions.items():
+            for command in commands:
+                define(self.risk, shard, command)
+
+    def do_work(self) -> int:
+        """A slice of events and orders; before trading, of events and definitions."""
+        if self._definitions:
+            return self._write_definitions()
+        handled = run(self.risks, self.wirings, *self._arrays, self.patience, time.time_ns(), SLICE)
+        assert self.risk["header"]["fault"] == 0, f"event {self.risk['header']['fault']} contradicts riskd's state"
+        return int(handled)
+
+    def drained(self) -> bool:
+        """Has every order that a gateway passed on become a command?"""
+        taken = self.risk["gateways"]["taken"]
+        return not self._definitions and all(ring.published == taken[g] for g, ring in enumerate(self.rings.orders))
+
+    def status(self) -> dict[str, Any]:
+        """Sequences, working orders, what is held."""
+        return report.summary(self.risk)
+
+    def commands(self) -> dict[str, Command]:
+        """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all."""
+        return {"accounts": lambda _: report.accounts(self.risk), "positions": self._positions}
+
+    def close(self) -> None:
+        """The context lets go of the rings; the state is this process's own."""
+        self._arrays, self.wirings = (), self.wirings[:0]
+
+    def _write_definitions(self) -> int:
+        _, commands, events = self._arrays
+        handled = read_events(self.risks, self.wirings, events)
+        for shard, wanted in list(self._definitions.items()):
+            done = write(self.risks, self.wirings, commands, shard, wanted, 0, time.time_ns())
+            self._definitions[shard] = wanted[done:]
+            handled += done
+            if done == len(wanted):
+                del self._definitions[shard]
+        return int(handled)
+
+    def _positions(self, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        account = arguments.get("account")
+        if account is not None and not (isinstance(account, int) and 0 <= account < self.risk["header"]["accounts"]):
+            raise ValueError(f"account = {account!r}: allowed is a number below {self.risk['header']['accounts']}")
+        return report.positions(self.risk, account)
+
+
+def build(context: Context) -> Riskd:
+    """Make the commands rings, wait for the neighbours' segments, recover, compare with the settings.
+
+    Raises EnvironmentFault when a neighbour does not come, the journal is damaged or the settings contradict it.
+    """
+    settings = context.settings
+    durables = [context.attach_durable(shard) for shard in range(settings.matchers)]
+    commands = [
+        context.create_ring(f"commands.{shard}", base=durable.read(COMMANDS_WRITTEN)) for shard, durable in enumerate(durables)
+    ]
+    events = [context.attach_ring(f"events.{shard}") for shard in range(settings.matchers)]
+    orders = [context.attach_ring(f"orders.{gateway}") for gateway in range(settings.gateways)]
+    rings = Rings(orders, commands, events)
+    risks = empty_state(sizes_of(settings), seed=context.epoch)
+    if context.own.huge_pages:
+        placement.advise(risks, context.logger)
+    try:
+        recover(context, risks, rings, durables)
+    except (JournalDamaged, CutLoose) as error:
+        raise EnvironmentFault(f"riskd cannot go on: {error}", FaultStatus.DAMAGED) from error
+    check_agreement(risks[0], settings.instruments, settings.accounts)
+    new = [missing(risks[0], shard, settings.instruments, settings.accounts) for shard in range(settings.matchers)]
+    return Riskd(risks, rings, new, context.neighbours())
+
+
+def sizes_of(settings: Settings) -> Sizes:
+    """The bounds of the state that the settings ask for."""
+    pools = settings.pools
+    positions = min(pools.accounts * pools.instruments, max(POSITIONS_BOUND, 4 * pools.accounts))
+    return Sizes(settings.matchers, settings.gateways, pools.accounts, pools.instruments, pools.orders, positions)
+
+
+def recover(context: Context, risks: Array, rings: Rings, durables: Sequence[Durable]) -> None:
+    """Bring an empty state to where riskd stood, ready to go on in the rings.
+
+    Raises JournalDamaged, CutLoose, and EnvironmentFault when the journal contradicts the settings or does not get far enough.
+    """
+    for gateway, ring in enumerate(rings.orders):
+        state = risks[0]["gateways"][gateway]
+        state["base"] = state["taken"] = ring.cursor(ring.reader("riskd"))
+    for shard, durable in enumerate(durables):
+        _recover_shard(context, risks, shard, rings, durable)
+    free_all_unused(risks[0])
+
+
+def _recover_shard(context: Context, risks: Array, shard: int, rings: Rings, durable: Durable) -> None:
+    """Replay; then let go of the events that the journal had, and read the ring from there.
+
+    When the machine's memory was lost, nobody trades before riskd knows again all that clients may have been told: say, the end
+    of an order whose id they use once more.
+    """
+    ring, state, data = rings.events[shard], risks[0]["shards"][shard], context.settings.data
+    reader = ring.reader("riskd")
+    read = ring.cursor(reader)
+    through = context.wait_for(lambda: _events_written(durable, read), f"event {read} of shard {shard} in the journal")
+    commands = recorded_commands(data, shard, rings.commands[shard], durable.read(COMMANDS_WRITTEN))
+    later, is_lost = events_made_again(context, shard, ring), rings.commands[shard].segment.fresh
+    recover_shard(risks, shard, commands, recorded_events(data, shard, through), later, to_the_last=is_lost)
+    for gateway, orders in enumerate(rings.orders):
+        if not end_shard(risks[0], gateway, shard, orders.published):
+            context.logger.info("the gateway numbers its orders anew", gateway=gateway, shard=shard)
+    assert state["sequence"] == rings.commands[shard].published
+    state["published"] = state["sequence"]
+    state["events_read"] = max(int(state["events_read"]), read)
+    release(ring.record, reader, int(state["events_read"]))
+    context.logger.info("recovered", shard=shard, commands=int(state["sequence"]), events=int(state["events_read"]))
+
+
+def _events_written(durable: Durable, read: int) -> int | None:
+    written = durable.read(EVENTS_WRITTEN)
+    return written if written >= read else None

@@ -1,0 +1,111 @@
+"""Settings that are each allowed but do not go together."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from runtime.sections import INT64_MAX, Instrument
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
+
+SOCKET_PATH_BOUND: Final = 107
+"""Bytes of a unix socket's path, the terminating zero not counted."""
+BYTES_PER_MESSAGE: Final = 128
+
+
+def disagreements(settings: "Settings") -> list[str]:
+    """One sentence for each."""
+    return [
+        *_same_twice("instruments", "symbol", [item.symbol for item in settings.instruments]),
+        *_same_twice("accounts", "name", [item.name for item in settings.accounts]),
+        *_same_keys(settings),
+        *_too_many(settings),
+        *_money(settings.instruments),
+        *_endpoints(settings),
+        *_paths(settings),
+        *_journal(settings),
+    ]
+
+
+def _same_twice(where: str, key: str, values: Iterable[str]) -> list[str]:
+    return [
+        f'{where}.{key} = "{value}": given {count} times; allowed is once'
+        for value, count in Counter(values).items()
+        if count > 1
+    ]
+
+
+def _same_keys(settings: "Settings") -> Iterator[str]:
+    """Two accounts with one key could not be told apart at logon. The key itself is not shown."""
+    owners: dict[str, list[str]] = {}
+    for account in settings.accounts:
+        owners.setdefault(account.api_key_sha256, []).append(account.name)
+    for names in owners.values():
+        if len(names) > 1:
+            yield f"accounts.api_key: {' and '.join(names)} have the same; allowed is one of its own for each account"
+
+
+def _too_many(settings: "Settings") -> Iterator[str]:
+    for where in ("instruments", "accounts"):
+        count, bound = len(getattr(settings, where)), getattr(settings.pools, where)
+        if count > bound:
+            yield f"pools.{where} = {bound}: there are {count} {where}; allowed is at least as many"
+
+
+def _money(instruments: tuple[Instrument, ...]) -> Iterator[str]:
+    """All money of a currency must count in one unit, or an account's could not be added up."""
+    units: dict[str, Instrument] = {}
+    for item in instruments:
+        if item.tick_size * item.lot_size > INT64_MAX:
+            yield (
+                f"instruments.tick_size = {item.tick_size} ({item.symbol}): tick_size x lot_size is "
+                f"{item.tick_size * item.lot_size}; allowed is up to {INT64_MAX}"
+            )
+        if item.tick_value not in (0, item.tick_size * item.lot_size):
+            continue
+        first = units.setdefault(item.currency, item)
+        if _decimals(first) != _decimals(item):
+            yield (
+                f"instruments.tick_value (of {item.symbol}): tick_size x lot_size counts in 10**-{_decimals(item)} "
+                f"{item.currency}, that of {first.symbol} in 10**-{_decimals(first)}; "
+                "allowed is one unit a currency: give tick_value"
+            )
+
+
+def _decimals(item: Instrument) -> int:
+    return item.price_decimals + item.quantity_decimals
+
+
+def _endpoints(settings: "Settings") -> Iterator[str]:
+    ipc, tcp = settings.gateway.ipc, settings.gateway.tcp
+    if not ipc and not tcp:
+        yield 'gateway.ipc = "" and gateway.tcp = "": allowed is at least one of them, or nobody could connect'
+    if ipc and settings.gateways > 1 and "{gateway}" not in ipc:
+        yield f'gateway.ipc = "{ipc}": with gateways = {settings.gateways} it must hold {{gateway}}, for each needs its own'
+    last = int(tcp.rpartition(":")[2] or 0) + settings.gateways - 1
+    if tcp and last > 65535:
+        yield f'gateway.tcp = "{tcp}": gateway {settings.gateways - 1} would get port {last}; allowed is up to 65535'
+
+
+def _paths(settings: "Settings") -> Iterator[str]:
+    """A unix socket's path is bounded by the kernel, and ZeroMQ's own message about it does not say by what."""
+    paths = [str(settings.control_path(process)) for process in settings.processes()]
+    longest = max(paths, key=lambda path: len(path.encode()))
+    if len(longest.encode()) > SOCKET_PATH_BOUND:
+        yield f'run = "{settings.run}": {longest} is longer than a socket\'s path may be; allowed are {SOCKET_PATH_BOUND} bytes'
+        return  # the gateway's ipc, which mostly lies there too, would say the same again
+    for endpoint in settings.endpoints(settings.gateways - 1):
+        path = endpoint.removeprefix("ipc://")
+        if endpoint.startswith("ipc://") and not 0 < len(path.encode()) <= SOCKET_PATH_BOUND:
+            yield f'gateway.ipc = "{settings.gateway.ipc}": allowed is a path of 1 to {SOCKET_PATH_BOUND} bytes'
+
+
+def _journal(settings: "Settings") -> Iterator[str]:
+    """A batch lies in one segment file, behind its 4096-byte header."""
+    bound = settings.journal.segment_bytes // 2 // BYTES_PER_MESSAGE
+    if settings.journal.batch_bound > bound:
+        yield (
+            f"journal.batch_bound = {settings.journal.batch_bound}: with segment_bytes = "
+            f"{settings.journal.segment_bytes} allowed is up to {bound}"
+        )

@@ -1,0 +1,167 @@
+"""The sample settings file: every key with its default and what it means. A test holds it against the settings themselves."""
+
+from typing import Final
+
+_ENGINE: Final = """\
+# Settings of a Pinion engine. Every key may be left out; the value shown is the default, unless a comment says otherwise.
+# A variable PINION_KEY or PINION_SECTION_KEY wins over this file: PINION_DURABILITY=memory, PINION_GATEWAY_TCP=tcp://*:7010.
+# `pinion config check FILE` says everything that is wrong with a file, at once.
+
+# Begins the names of the shared memory segments: two engines on one machine need two.
+instance = "pinion"
+
+# Journal, database and the folder's id. Relative folders start at this file's own.
+# Default: $STATE_DIRECTORY, $XDG_STATE_HOME/INSTANCE or ~/.local/state/INSTANCE.
+data = "pinion-data"
+
+# Sockets. Default: "run" in a data folder that is named here, else $RUNTIME_DIRECTORY or $XDG_RUNTIME_DIR/INSTANCE.
+run = "pinion-data/run"
+
+# Shards: instrument i (counted from 0, in the order below) is matched by matcher i % matchers. 1 to 16.
+matchers = 1
+
+# Order-entry processes. 1 to 8.
+gateways = 1
+
+# When a client hears of an outcome: "disk" once its command is synced, "memory" at once (survives the death of every process,
+# not of the machine), "none" for benchmarks.
+durability = "disk"
+"""
+
+_PROCESSES: Final = """
+# Each process has idle, cores, scheduler, priority, memory_lock and huge_pages:
+#   idle         what to do when there is nothing to do: "spin" (takes a core whole, answers fastest), "yield", "park" (sleeps
+#                until woken), "auto" (yields for a millisecond, then parks)
+#   cores        processors to be pinned to; matcher k takes the one at k % length. Empty: not pinned
+#   scheduler    "other", or "fifo" for real time with a priority from 1 to 99 (needs CAP_SYS_NICE)
+#   memory_lock  keep all memory from being swapped out (needs a high LimitMEMLOCK)
+#   huge_pages   of matcher and riskd: ask for huge pages under their tables
+
+[gateway]
+# Where clients connect. {run} and {gateway} are filled in; "" serves no ipc.
+ipc = "ipc://{run}/gateway.{gateway}"
+# "" serves no tcp, which is the default. Gateway g listens on the port + g. Nothing on the wire is encrypted.
+tcp = "tcp://127.0.0.1:7010"
+# Something is sent at least so often; a client silent for three times as long is logged off.
+heartbeat_s = 5.0
+maximum_sessions = 1024
+maximum_frame_bytes = 65536
+idle = "auto"
+cores = []
+scheduler = "other"
+priority = 50
+memory_lock = false
+huge_pages = false
+
+[riskd]
+idle = "auto"
+cores = []
+scheduler = "other"
+priority = 50
+memory_lock = false
+huge_pages = false
+
+[matcher]
+idle = "auto"
+cores = []
+scheduler = "other"
+priority = 50
+memory_lock = false
+huge_pages = false
+
+[persister]
+idle = "auto"
+cores = []
+scheduler = "other"
+priority = 50
+memory_lock = false
+huge_pages = false
+"""
+
+_MEMORY: Final = """
+# Messages of 128 bytes that each ring holds before its writer waits. Powers of two.
+[rings]
+orders = 32768
+commands = 65536
+events = 131072
+
+# Room taken once, at start; what does not fit is refused. Powers of two.
+[pools]
+# Live orders a shard.
+orders = 262144
+# Prices with an order at rest, a shard.
+levels = 65536
+# How many there may ever be.
+instruments = 1024
+accounts = 1024
+"""
+
+_RECORDS: Final = """
+[journal]
+# Size of a file. A power of two.
+segment_bytes = 67108864
+# Messages a write, which is followed by one sync.
+batch_bound = 4096
+
+[database]
+# sqlite:///{data}/NAME ({data} is filled in), sqlite:////ABSOLUTE/PATH or
+# postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE
+url = "sqlite:///{data}/pinion.sqlite"
+# Events a transaction.
+batch_rows = 20000
+# Between attempts to reach a database that is down.
+retry_s = 1.0
+
+[log]
+# "json" for machines, "console" for people, "auto": by whether stderr is a terminal.
+format = "auto"
+# "debug", "info", "warning" or "error".
+level = "info"
+
+[control]
+# How long a process waits at start for its neighbours.
+attach_s = 30.0
+# How long a stopping process works on, so that what it took in is passed on.
+drain_s = 1.5
+"""
+
+_MARKET: Final = """
+# What is traded. An instrument's number is its place here: put new ones at the end, remove none.
+# tick_size and lot_size are the steps of price and quantity, in 10**-price_decimals and 10**-quantity_decimals.
+# tick_value is the money that one lot gains a tick, in the currency's smallest unit: tick_size x lot_size if left out.
+[[instruments]]
+symbol = "ACME"
+currency = "USD"
+tick_size = 1
+lot_size = 1
+price_decimals = 2
+quantity_decimals = 0
+tick_value = 1
+
+[[instruments]]
+symbol = "GEAR"
+currency = "USD"
+tick_size = 5
+lot_size = 10
+price_decimals = 2
+
+# Who trades. An account's number is its place here: put new ones at the end, remove none.
+# api_key is what its clients log on with. Better: api_key_sha256, from `printf %s KEY | sha256sum`.
+# The limits: lots an order, money an order (in the currency's smallest unit), orders at rest or on their way. 0 blocks.
+[[accounts]]
+name = "alice"
+api_key = "change-me-alice"
+maximum_quantity = 1000000
+maximum_notional = 1000000000000000
+maximum_open_orders = 10000
+
+[[accounts]]
+name = "bob"
+# "change-me-bob"
+api_key_sha256 = "cd2e1003308cc938d0bfe7ded6de48824c25c795903b7e32c08b4a285d50136b"
+"""
+
+
+def sample() -> str:
+    """A settings file with everything in it, two instruments and two accounts: what `pinion config sample` prints."""
+    return "".join((_ENGINE, _PROCESSES, _MEMORY, _RECORDS, _MARKET))

@@ -1,0 +1,141 @@
+"""The sections of the settings file: a frozen dataclass each, every field with its default and what it may be.
+
+A field's name is the key in the file. Units are in the names, or in the line below the field.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from runtime.rules import Boolean, Cores, Integer, Number, Rule, Tcp, Text, Url, Word
+from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
+
+INT64_MAX: Final = 2**63 - 1
+IPC: Final = Text(r"|ipc://[^@].*", 'ipc://PATH, where {run} and {gateway} are filled in, or "" (not served)')
+
+
+def setting(default: Any, rule: Rule) -> Any:
+    """A field of a section that need not be given."""
+    return field(default=default, metadata={"rule": rule})
+
+
+def required(rule: Rule) -> Any:
+    """A field of a section that must be given."""
+    return field(metadata={"rule": rule})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSettings:
+    """What every process has: how it idles, where it runs."""
+
+    idle: str = setting("auto", Word(("auto", "spin", "yield", "park")))
+    cores: tuple[int, ...] = setting((), Cores())
+    """Empty: wherever the scheduler puts it. Process k of a numbered room takes ``cores[k % len(cores)]``."""
+    scheduler: str = setting("other", Word(("other", "fifo")))
+    priority: int = setting(50, Integer(1, 99))
+    """Of the ``fifo`` scheduler."""
+    memory_lock: bool = setting(False, Boolean())
+    huge_pages: bool = setting(False, Boolean())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings(ProcessSettings):
+    """Order entry."""
+
+    ipc: str = setting("ipc://{run}/gateway.{gateway}", IPC)
+    tcp: str = setting("", Tcp())
+    """Gateway g binds the port + g."""
+    heartbeat_s: float = setting(5.0, Number(0.1, 3600, "seconds"))
+    """Sent when nothing else was; a client silent for three times as long is logged off."""
+    maximum_sessions: int = setting(1024, Integer(1, 65536))
+    maximum_frame_bytes: int = setting(65536, Integer(128, 16 << 20))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingSettings:
+    """Messages (128 bytes each) that a ring holds before its writer must wait."""
+
+    orders: int = setting(1 << 15, Integer(1 << 8, 1 << 24, power_of_two=True))
+    commands: int = setting(1 << 16, Integer(1 << 8, 1 << 24, power_of_two=True))
+    events: int = setting(1 << 17, Integer(1 << 8, 1 << 24, power_of_two=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """Room taken once, at start: what does not fit is refused with a reason code, never by growing."""
+
+    orders: int = setting(1 << 18, Integer(1 << 4, 1 << 24, power_of_two=True))
+    """Live orders a shard."""
+    levels: int = setting(1 << 16, Integer(1 << 4, 1 << 24, power_of_two=True))
+    """Prices with an order at rest, a shard."""
+    instruments: int = setting(1 << 10, Integer(1, 1 << 16, power_of_two=True))
+    accounts: int = setting(1 << 10, Integer(1, 1 << 16, power_of_two=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """The journal's files."""
+
+    segment_bytes: int = setting(64 << 20, Integer(SEGMENT_BYTES_MIN, 1 << 32, power_of_two=True))
+    batch_bound: int = setting(4096, Integer(1, BATCH_BOUND))
+    """Messages a batch, which is one write and one sync."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """The database that follows the journal."""
+
+    url: str = setting("sqlite:///{data}/pinion.sqlite", Url())
+    """``{data}`` is filled in."""
+    batch_rows: int = setting(20000, Integer(1, 1_000_000))
+    """Events a transaction."""
+    retry_s: float = setting(1.0, Number(0.01, 3600, "seconds"))
+    """Between attempts to reach a database that is down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What goes to stderr."""
+
+    format: str = setting("auto", Word(("auto", "json", "console")))
+    """``auto``: coloured lines for a terminal, JSON otherwise."""
+    level: str = setting("info", Word(("debug", "info", "warning", "error")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSettings:
+    """Starting and stopping."""
+
+    attach_s: float = setting(30.0, Number(0.1, 3600, "seconds"))
+    """How long a process waits at start for its neighbours' segments."""
+    drain_s: float = setting(1.5, Number(0, 60, "seconds"))
+    """How long a stopping process works on, so that what was taken in is passed on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """Something that is traded. Its number is its place in the file, so new ones go to the end."""
+
+    symbol: str = required(Text(r"[A-Za-z0-9._/\-]{1,16}", "1 to 16 characters out of A-Z a-z 0-9 . _ / -"))
+    currency: str = setting("USD", Text(r"[A-Z0-9]{1,8}", "1 to 8 characters out of A-Z 0-9"))
+    tick_size: int = setting(1, Integer(1, INT64_MAX))
+    """The price step, in 10**-price_decimals."""
+    lot_size: int = setting(1, Integer(1, INT64_MAX))
+    """The quantity step, in 10**-quantity_decimals."""
+    price_decimals: int = setting(2, Integer(0, 18))
+    quantity_decimals: int = setting(0, Integer(0, 18))
+    tick_value: int = setting(0, Integer(1, INT64_MAX))
+    """The money that one lot gains a tick, in the currency's smallest unit; not given: tick_size x lot_size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who trades. Its number is its place in the file, so new ones go to the end. The key itself is not kept."""
+
+    name: str = required(Text(r"[A-Za-z0-9._\-]{1,16}", "1 to 16 characters out of A-Z a-z 0-9 . _ -"))
+    api_key_sha256: str = setting("", Text(r"[0-9a-f]{64}", "64 characters out of 0-9 a-f", secret=True))
+    maximum_quantity: int = setting(1_000_000, Integer(0, INT64_MAX))
+    """Lots an order; 0 blocks."""
+    maximum_notional: int = setting(10**15, Integer(0, INT64_MAX))
+    """Money an order, in the currency's smallest unit; 0 blocks."""
+    maximum_open_orders: int = setting(10_000, Integer(0, INT64_MAX))
+    """Orders at rest or on their way; 0 blocks."""

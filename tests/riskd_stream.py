@@ -1,0 +1,259 @@
+"""Random requests through riskd and its twin at once, with a simple matcher behind, comparing everything at every step.
+
+Run as a program (``python -m riskd_stream SEED STEPS`` with ``tests`` on the path) it does that once: how the kernels are also
+tried with bounds checked, and uncompiled.
+"""
+
+import random
+import sys
+from collections import Counter, deque
+from typing import Any
+
+import riskd_rig as rig
+from riskd.layout import BATCH
+from riskd.positions import account_of, instrument_of
+from riskd_reference import Reference, SimpleMatcher
+from shm.reasons import name_of
+from shm.records import NO_INSTRUMENT, OrderType, Side, TimeInForce
+
+ACCOUNTS = [(50, 10**7, 12), (1000, 10**12, 1000), (2**62, 2**63 - 1, 30), (40, 10**6, 60), (0, 10**9, 10)]
+WEIGHTS = [10, 10, 10, 10, 1]
+INSTRUMENTS = [(1, 1, 1), (5, 10, 3), (25, 1, 1000), (2**40, 1, 2**20)]
+SHARDS, GATEWAYS, SLOTS = 2, 2, rig.SLOTS
+
+
+class Stream:
+    """One seeded run."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.rig = rig.Rig(ACCOUNTS, INSTRUMENTS, shards=SHARDS, gateways=GATEWAYS, slots=SLOTS)
+        self.twin = Reference(SHARDS, SLOTS, ACCOUNTS, INSTRUMENTS)
+        self.matchers = [SimpleMatcher() for _ in range(SHARDS)]
+        self.sent: list[deque[Any]] = [deque() for _ in range(GATEWAYS)]
+        self.told: list[deque[Any]] = [deque() for _ in range(SHARDS)]
+        self.waiting: list[deque[Any]] = [deque() for _ in range(SHARDS)]
+        self.pending: list[deque[Any]] = [deque() for _ in range(SHARDS)]
+        self.taken, self.now_ns = [0] * GATEWAYS, 1_000
+        self.names = [1] * len(ACCOUNTS)
+        self.verdicts: Counter[str] = Counter()
+
+    def step(self) -> None:
+        """Some requests, a slice, some commands matched, some of their events told; everything compared."""
+        for gateway in range(GATEWAYS):
+            for _ in range(self.random.choice((0, 1, 5, 40))):
+                self.send(gateway, self.request())
+        self.slice()
+        for shard in range(SHARDS):
+            self.match(shard, self.random.choice((0, 1, 10, 1000)))
+            self.tell(shard, self.random.choice((0, 1, 20, 1000)))
+        self.compare()
+
+    def settle(self) -> None:
+        """Cancel everything and let every message arrive."""
+        for account in range(len(ACCOUNTS)):
+            self.send(0, rig.mass_cancel(account, NO_INSTRUMENT))
+        for _ in range(100):
+            if not self.slice() and not any(self.told) and not any(self.waiting) and not any(self.pending):
+                break
+            for shard in range(SHARDS):
+                self.match(shard, 1 << 30)
+                self.tell(shard, 1 << 30)
+        self.compare()
+
+    def send(self, gateway: int, request: Any) -> None:
+        """One request, to riskd and to its twin's queue."""
+        self.rig.send(request, gateway=gateway)
+        self.sent[gateway].append(request)
+
+    def slice(self) -> int:
+        """One slice of the kernel; the twin goes the same rounds, and their commands are the same bytes."""
+        self.now_ns += self.random.choice((0, 1, 1000, -500))
+        handled = self.rig.run(self.now_ns)
+        now_ns = int(self.rig.risk["header"]["now_ns"])
+        assert now_ns >= self.now_ns
+        while self.round(now_ns):
+            pass
+        return handled
+
+    def round(self, now_ns: int) -> int:
+        """The twin's: a batch of each shard's events, then a batch of each gateway's requests."""
+        done = 0
+        for shard, events in enumerate(self.rig_events()):
+            for event in events:
+                self.twin.event(shard, event)
+            done += len(events)
+        expected: list[list[Any]] = [[] for _ in range(SHARDS)]
+        for gateway in range(GATEWAYS):
+            for _ in range(min(BATCH, len(self.sent[gateway]))):
+                self.taken[gateway] += 1
+                for shard, command in self.twin.take(gateway, self.taken[gateway], self.sent[gateway].popleft(), now_ns):
+                    expected[shard].append(command)
+                done += 1
+        for shard in range(SHARDS):
+            written = self.rig.written(shard, len(expected[shard]))
+            assert [c.tobytes() for c in written] == [c.tobytes() for c in expected[shard]], (written, expected[shard])
+            self.waiting[shard].extend(written)
+            self.verdicts.update(name_of(int(command["verdict"])) for command in written)
+        return done
+
+    def rig_events(self) -> list[list[Any]]:
+        """What the kernel has been told since the twin was, at most a batch a shard."""
+        return [[events.popleft() for _ in range(min(BATCH, len(events)))] for events in self.told]
+
+    def match(self, shard: int, count: int) -> None:
+        """Let the matcher handle some of its commands."""
+        for _ in range(min(count, len(self.waiting[shard]))):
+            self.pending[shard].extend(self.matchers[shard].handle(self.waiting[shard].popleft()))
+
+    def tell(self, shard: int, count: int) -> None:
+        """Publish some of the matcher's events."""
+        for _ in range(min(count, len(self.pending[shard]), rig.room(self.rig.events[shard]))):
+            event = self.pending[shard].popleft()
+            self.rig.tell(shard, [event])
+            self.told[shard].append(event)
+
+    def request(self) -> Any:
+        """Something a client may send: mostly sensible, now and then not."""
+        draw, account = self.random.random(), self.random.choices(range(len(ACCOUNTS)), WEIGHTS)[0]
+        if draw < 0.02:
+            return self.spoiled(rig.new(account, 1, 10, 10, instrument=self.random.randrange(4)))
+        if draw < 0.03:
+            return rig.mass_cancel(account, self.random.choice((NO_INSTRUMENT, 0, 1, 2, 99)))
+        if draw < 0.6:
+            return self.new(account)
+        client_order_id = self.known(account)
+        if draw < 0.75:
+            return rig.cancel(account, client_order_id, instrument=self.random.choice((0, 1, -1)))
+        return rig.replace(account, client_order_id, *self.terms(self.random.randrange(4)))
+
+    def new(self, account: int) -> Any:
+        """A new order, limit or market, whose id is mostly new too."""
+        instrument, side = self.random.randrange(4), self.random.choice((Side.BUY, Side.SELL))
+        self.names[account] += self.random.random() < 0.9
+        price, quantity = self.terms(instrument)
+        market, ioc = self.random.random() < 0.1, self.random.random() < 0.2
+        return rig.new(
+            account,
+            self.names[account],
+            price,
+            quantity,
+            instrument=instrument,
+            side=side,
+            type=OrderType.MARKET if market else OrderType.LIMIT,
+            time_in_force=TimeInForce.IOC if market or ioc else TimeInForce.GTC,
+        )
+
+    def known(self, account: int) -> int:
+        """The id of an order that the account has, most of the time."""
+        mine = [o.client_order_id for o in self.twin.orders.values() if o.account == account]
+        return self.random.choice(mine) if mine and self.random.random() < 0.9 else max(1, self.names[account] - 3)
+
+    def terms(self, instrument: int) -> tuple[int, int]:
+        """Price and quantity in wire units, seldom off tick or lot, seldom huge."""
+        tick, lot, _ = INSTRUMENTS[instrument]
+        price, quantity = tick * self.random.randint(90, 110), lot * self.random.randint(1, 45)
+        draw = self.random.random()
+        if draw < 0.02:
+            quantity = self.random.choice((0, -5, 7, lot * 2**20))
+        elif draw < 0.04:
+            price = self.random.choice((0, -5, 7, price * 2**15))
+        return price, quantity
+
+    def spoiled(self, request: Any) -> Any:
+        """The request with one field that is wrong."""
+        wrong = {"kind": (0, 9, 16), "account": (-1, 5, 2**31 - 1), "instrument": (-1, 4, 2**31 - 1), "side": (2, 255)}
+        wrong |= {"type": (0, 3), "time_in_force": (0, 3), "client_order_id": (0,)}
+        name = self.random.choice(list(wrong))
+        request[name] = self.random.choice(wrong[name])
+        return request
+
+    def compare(self) -> None:
+        """riskd and twin know the same; and what must always be so, is."""
+        risk, twin = self.rig.risk, self.twin
+        assert risk["header"]["fault"] == 0
+        assert orders_of(risk) == {(o.shard, o.order_id): fields_of(o) for o in twin.orders.values()}
+        assert positions_of(risk) == {
+            key: (p.bought, p.sold, twin.open_lots(*key, 0), twin.open_lots(*key, 1), p.cost, p.realised, p.turnover)
+            for key, p in twin.positions.items()
+        }
+        for account in range(len(ACCOUNTS)):
+            mine = risk["accounts"][account]
+            assert mine["open_orders"] == sum(o.account == account for o in twin.orders.values())
+            assert [int(held) for held in mine["held"]] == [twin.held(account, side) for side in Side]
+        for shard in range(SHARDS):
+            free = risk["free"][shard][: risk["shards"][shard]["free"]]
+            assert free.tolist() == twin.free[shard]
+        check_sums(risk)
+
+
+def fields_of(order: Any) -> tuple[int, ...]:
+    """What riskd also keeps of an order."""
+    return (order.account, order.client_order_id, order.instrument, order.side, order.price, order.quantity, order.leaves,
+            order.working, order.held, order.pending)  # fmt: skip
+
+
+def orders_of(risk: Any) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The live orders in riskd's record, found by its table of ids."""
+    found = {}
+    for entry in risk["ids"][risk["ids"]["reference"] != 0]:
+        reference = int(entry["reference"]) - 1
+        order = risk["orders"][reference >> 24, reference & 0xFFFFFF]
+        key = int(risk["positions"][order["position"]]["key"])
+        assert (account_of(key), order["client_order_id"]) == (entry["account"], entry["client_order_id"])
+        names = ("side", "price", "quantity", "leaves", "working", "held", "pending")
+        found[reference >> 24, int(order["order_id"])] = (
+            account_of(key), int(order["client_order_id"]), instrument_of(key), *(int(order[name]) for name in names)
+        )  # fmt: skip
+    assert len(found) == (risk["orders"]["order_id"] != 0).sum()
+    return found
+
+
+def positions_of(risk: Any) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The positions in riskd's record."""
+    used = risk["positions"][risk["positions"]["key"] != 0]
+    assert len(used) == risk["header"]["positions"]
+    return {
+        (account_of(int(p["key"])), instrument_of(int(p["key"]))): (
+            int(p["bought"]), int(p["sold"]), int(p["open"][0]), int(p["open"][1]), int(p["cost"]), int(p["realised"]),
+            int(p["turnover"]),
+        )
+        for p in used
+    }  # fmt: skip
+
+
+def check_sums(risk: Any) -> None:
+    """Lots of an instrument sum to zero over all accounts, and so does the money: nothing is made, nothing is lost."""
+    lots: dict[int, int] = {}
+    money: dict[int, int] = {}
+    for (_, instrument), (bought, sold, _, _, cost, realised, _) in positions_of(risk).items():
+        assert cost >= 0
+        lots[instrument] = lots.get(instrument, 0) + bought - sold
+        paid = cost if bought > sold else -cost
+        money[instrument] = money.get(instrument, 0) + realised - paid
+    assert not any(lots.values())
+    assert not any(money.values())
+
+
+def check_drained(risk: Any) -> None:
+    """Nothing works, so nothing is held."""
+    assert not risk["orders"].view("u1").any()
+    assert not risk["ids"].view("u1").any()
+    assert not risk["accounts"]["held"].any()
+    assert not risk["accounts"]["open_orders"].any()
+    assert not risk["positions"]["open"].any()
+
+
+def go(seed: int, steps: int) -> Stream:
+    """A whole run, settled at the end."""
+    stream = Stream(seed)
+    for _ in range(steps):
+        stream.step()
+    stream.settle()
+    check_drained(stream.rig.risk)
+    return stream
+
+
+if __name__ == "__main__":
+    done = go(int(sys.argv[1]), int(sys.argv[2]))
+    sys.stdout.write(f"{dict(done.verdicts)}\n")

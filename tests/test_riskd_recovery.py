@@ -1,0 +1,358 @@
+"""riskd killed at any instant: what it makes of commands and events on record, and that nothing is lost or taken twice."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import riskd_rig as rig
+import riskd_stream
+from riskd.ahead import end_shard
+from riskd.definitions import account_command, instrument_command
+from riskd.recovery import events_made_again, recover_shard
+from riskd.state import empty_state, free_all_unused
+from riskd_reference import SimpleMatcher
+from runtime.faults import EnvironmentFault, FaultStatus
+from runtime.sections import Account, Instrument
+from shm.records import COMMAND, EVENT, NO_INSTRUMENT, RISKD_ORIGIN, Side
+from shm.ring import Ring
+from shm.ring_layout import FIRST_READER, PUBLISHED
+
+ACCOUNTS = [Account(name=f"a{k}", maximum_quantity=100, maximum_open_orders=12) for k in range(4)]
+INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k) for k in range(4)]
+
+
+class Life:
+    """riskd, two matchers and their records. It can be killed and come back."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        limits = [(a.maximum_quantity, a.maximum_notional, a.maximum_open_orders) for a in ACCOUNTS]
+        self.made = rig.Rig(limits, [(i.tick_size, i.lot_size, i.tick_value) for i in INSTRUMENTS])
+        self.matchers = [SimpleMatcher() for _ in range(2)]
+        self.commands: list[list[Any]] = [[], []]
+        self.events: list[list[Any]] = [[], []]
+        self.handled, self.names = [0, 0], [0, 0, 0, 0]
+        self.define()
+
+    def define(self) -> None:
+        """The definitions that a journal begins with; shard 0 has instruments 0 and 2."""
+        for shard in range(2):
+            made = [instrument_command(k, INSTRUMENTS[k]) for k in (shard, shard + 2)]
+            made += [account_command(k, account) for k, account in enumerate(ACCOUNTS)]
+            whole = np.concatenate(made)
+            whole["origin"], whole["sequence"] = RISKD_ORIGIN, np.arange(1, len(whole) + 1)
+            rig.put(self.made.commands[shard], whole)
+            state = self.made.risk["shards"][shard]
+            state["sequence"] = state["published"] = len(whole)
+            self.record(shard)
+
+    def send(self) -> None:
+        """Requests of all kinds to both gateways."""
+        for gateway in range(2):
+            for _ in range(self.chance.choice((0, 3, 30))):
+                self.made.send(self.request(), gateway=gateway)
+
+    def request(self) -> Any:
+        """New orders that cross, cancels, replaces, mass cancels."""
+        draw, account = self.chance.random(), self.chance.randrange(4)
+        if draw < 0.05:
+            return rig.mass_cancel(account, NO_INSTRUMENT)
+        name = max(1, self.names[account] - self.chance.randrange(8))
+        if draw < 0.2:
+            return rig.cancel(account, name)
+        price, quantity = self.chance.randint(95, 105), self.chance.randint(1, 50)
+        if draw < 0.35:
+            return rig.replace(account, name, price, quantity)
+        self.names[account] += self.chance.random() < 0.95  # now and then an id is used again, in another shard
+        side, instrument = self.chance.choice((Side.BUY, Side.SELL)), self.chance.randrange(4)
+        return rig.new(account, self.names[account] + 1, price, quantity, side=side, instrument=instrument)
+
+    def live(self) -> None:
+        """A slice, some matching, some events told."""
+        self.made.run()
+        for shard in range(2):
+            self.record(shard)
+            self.match(shard, self.chance.choice((0, 5, 100)))
+            self.tell(shard, self.chance.choice((0, 5, 100)))
+
+    def record(self, shard: int) -> None:
+        """The journal has what is published."""
+        self.commands[shard] += self.made.written(shard)
+
+    def match(self, shard: int, bound: int) -> None:
+        """Some of the recorded commands are handled, and their events recorded."""
+        for command in self.commands[shard][self.handled[shard] :][:bound]:
+            self.events[shard] += self.matchers[shard].handle(command)
+            self.handled[shard] += 1
+
+    def tell(self, shard: int, bound: int) -> None:
+        """Some of the recorded events are published to riskd."""
+        self.made.tell(shard, self.events[shard][self.made.events[shard].published :][:bound])
+
+    def kill_between_publishing(self) -> None:
+        """A slice is cut short: what it published of some shard is not seen, and the requests were not let go of."""
+        before = [ring.published for ring in self.made.commands]
+        cursors = [ring.cursor(0) for ring in self.made.orders]
+        self.made.run(bound=1)
+        lost = self.chance.randrange(2)
+        self.made.commands[lost].record["words"][PUBLISHED] = before[lost]
+        for ring, cursor in zip(self.made.orders, cursors, strict=True):
+            ring.record["words"][FIRST_READER] = max(cursor, ring.cursor(0) - 128)
+        for shard in range(2):
+            self.record(shard)
+
+    def come_back(self, beyond: int = 0) -> Any:
+        """A new state out of the records: all commands, and the events that riskd had read, or ``beyond`` more."""
+        self.made.risks = empty_state(self.made.sizes, seed=99)
+        risk = self.made.risk = self.made.risks[0]
+        for gateway, ring in enumerate(self.made.orders):
+            state = risk["gateways"][gateway]
+            state["base"] = state["taken"] = ring.cursor(0)
+        for shard, ring in enumerate(self.made.events):
+            through = min(ring.cursor(0) + beyond, ring.published)
+            recover_shard(
+                self.made.risks,
+                shard,
+                in_pieces(self.commands[shard], COMMAND, self.chance),
+                in_pieces(self.events[shard][:through], EVENT, self.chance),
+            )
+            for gateway, orders in enumerate(self.made.orders):
+                assert end_shard(risk, gateway, shard, orders.published)
+            ring.record["words"][FIRST_READER] = risk["shards"][shard]["events_read"] = through
+        free_all_unused(risk)
+        self.made.connect()
+        return risk
+
+    def arrive(self) -> None:
+        """All that was sent is taken, matched and told."""
+        for _ in range(50):
+            self.made.run()
+            for shard in range(2):
+                self.record(shard)
+                self.match(shard, 1 << 30)
+                self.tell(shard, rig.room(self.made.events[shard]))
+
+    def lose_power(self, synced: float) -> Any:
+        """The journal has all commands and that part of the events. A new state, and rings that matchers fill by and by."""
+        self.made.risks = empty_state(self.made.sizes, seed=99)
+        risk = self.made.risk = self.made.risks[0]
+        for gateway, ring in enumerate(self.made.orders):
+            risk["gateways"][gateway]["base"] = risk["gateways"][gateway]["taken"] = ring.cursor(0)
+        for shard in range(2):
+            base = int(len(self.events[shard]) * synced)
+            ring = self.made.events[shard] = Ring.private(EVENT, rig.CAPACITY, gating=("riskd",), base=base)
+            recover_shard(
+                self.made.risks,
+                shard,
+                in_pieces(self.commands[shard], COMMAND, self.chance),
+                in_pieces(self.events[shard][:base], EVENT, self.chance),
+                events_made_again(Waiting(self, shard), shard, ring),  # type: ignore[arg-type]
+                to_the_last=True,
+            )
+            for gateway, orders in enumerate(self.made.orders):
+                assert end_shard(risk, gateway, shard, orders.published)
+            assert ring.cursor(0) == ring.published == risk["shards"][shard]["events_read"]
+            risk["shards"][shard]["published"] = risk["shards"][shard]["sequence"]
+        free_all_unused(risk)
+        self.made.connect()
+        return risk
+
+    def settle(self) -> None:
+        """When all that was sent is taken, cancel all, and let every message arrive."""
+        self.made.run()
+        for account in range(4):
+            self.made.send(rig.mass_cancel(account, NO_INSTRUMENT))
+        self.arrive()
+
+
+class Waiting:
+    """Stands in for a Context: whenever riskd waits, the matcher makes some more events again, as far as its ring has room."""
+
+    def __init__(self, life: Life, shard: int) -> None:
+        self.life, self.shard = life, shard
+
+    def wait_for(self, look: Callable[[], int | None], what: str) -> int:
+        """What ``look`` finds in the end."""
+        while (found := look()) is None:
+            room = rig.room(self.life.made.events[self.shard])
+            before = self.life.made.events[self.shard].published
+            self.life.tell(self.shard, min(room, self.life.chance.choice((1, 20, 1000))))
+            assert self.life.made.events[self.shard].published > before, f"in vain: {what}"
+        return found
+
+
+def in_pieces(records: list[Any], dtype: Any, chance: random.Random) -> Iterator[Any]:
+    """The records as arrays of any length, as a journal gives them."""
+    whole = np.array(records, dtype) if records else np.zeros(0, dtype)
+    while len(whole):
+        length = chance.choice((1, 7, 1000))
+        yield whole[:length]
+        whole = whole[length:]
+
+
+def essence(risk: Any) -> dict[str, Any]:
+    """What must be the same after recovery: all but free stacks, and what is held while a replace is on its way."""
+    orders = riskd_stream.orders_of(risk)
+    return {
+        "orders": {key: fields if not fields[-1] else (*fields[:-3], fields[-1]) for key, fields in orders.items()},
+        "positions": {key: fields[:2] + fields[4:] for key, fields in riskd_stream.positions_of(risk).items()},
+        "open orders": risk["accounts"]["open_orders"].tolist(),
+        "limits": risk["accounts"][["maximum_quantity", "maximum_notional", "maximum_open_orders"]].tolist(),
+        "instruments": risk["instruments"][["tick_size", "lot_size", "tick_value", "last_price"]].tolist(),
+        "shards": risk["shards"][["sequence", "published", "events_read", "free"]].tolist(),
+        "time": int(risk["header"]["now_ns"]),
+    }
+
+
+def check_holds(risk: Any) -> None:
+    """Accounts and positions hold what their orders hold."""
+    held: Counter[tuple[int, int]] = Counter()
+    open_lots: Counter[tuple[int, int, int]] = Counter()
+    for account, _, instrument, side, *_, working, money, _ in riskd_stream.orders_of(risk).values():
+        held[account, side] += money
+        open_lots[account, instrument, side] += working
+    for account in range(4):
+        assert risk["accounts"][account]["held"].tolist() == [held[account, 0], held[account, 1]]
+    for (account, instrument), fields in riskd_stream.positions_of(risk).items():
+        assert fields[2:4] == (open_lots[account, instrument, 0], open_lots[account, instrument, 1])
+
+
+def check_once(life: Life) -> None:
+    """Every request became one command, a mass cancel one in each shard; numbers have no gap."""
+    for commands in life.commands:
+        assert [int(c["sequence"]) for c in commands] == list(range(1, len(commands) + 1))
+    for gateway, ring in enumerate(life.made.orders):
+        taken = Counter(int(c["origin_sequence"]) for commands in life.commands for c in commands if c["origin"] == gateway)
+        assert sorted(taken) == list(range(1, ring.published + 1))
+        everywhere = {int(c["origin_sequence"]) for c in life.commands[0] if c["origin"] == gateway and c["kind"] == 4}
+        assert {number for number, count in taken.items() if count == 2} == everywhere
+        assert max(taken.values(), default=0) <= 2
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_between_slices_nothing_is_forgotten(seed: int, offset: int) -> None:
+    """Killed and recovered again and again, riskd knows what it knew, to the last lot."""
+    life = Life(random.Random(f"{seed}.{offset}"))
+    for _ in range(60):
+        life.send()
+        life.live()
+        if life.chance.random() < 0.3:
+            known = essence(life.made.risk)
+            assert essence(life.come_back()) == known
+            check_holds(life.made.risk)
+    life.settle()
+    riskd_stream.check_drained(life.made.risk)
+    riskd_stream.check_sums(life.made.risk)
+    check_once(life)
+
+
+@pytest.mark.parametrize("offset", range(8))
+def test_in_the_middle_of_publishing_nothing_is_taken_twice_or_lost(seed: int, offset: int) -> None:
+    """One shard's commands were published, the other's not, and the requests were still in their ring."""
+    life = Life(random.Random(f"{seed}.{offset}.cut"))
+    for _ in range(60):
+        life.send()
+        life.live()
+        if life.chance.random() < 0.4:
+            life.send()
+            life.kill_between_publishing()
+            check_holds(life.come_back(beyond=life.chance.choice((0, 0, 20))))
+    life.settle()
+    riskd_stream.check_drained(life.made.risk)
+    riskd_stream.check_sums(life.made.risk)
+    check_once(life)
+
+
+@pytest.mark.parametrize("synced", [0.0, 0.5, 0.9, 1.0])
+def test_after_a_loss_of_power_the_events_are_had_from_the_matchers(seed: int, synced: float) -> None:
+    """Commands are all there, events only to some point: more may be lost than a ring holds, and slots were used again."""
+    life = Life(random.Random(f"{seed}.{synced}"))
+    for _ in range(200):
+        life.send()
+        life.live()
+    life.arrive()
+    assert all(len(events) > rig.CAPACITY for events in life.events)
+    known = essence(life.made.risk)
+    assert essence(life.lose_power(synced)) == known
+    check_holds(life.made.risk)
+    life.send()
+    life.settle()
+    riskd_stream.check_drained(life.made.risk)
+    riskd_stream.check_sums(life.made.risk)
+    check_once(life)
+
+
+def test_a_slot_in_use_that_no_event_frees_stops_recovery() -> None:
+    """Later events are there, and the slot is in use: such records no waiting mends."""
+    life = Life(random.Random(1))
+    life.made.send(rig.new(0, 1, 100, 1), rig.new(0, 2, 100, 1))
+    life.made.run()
+    life.record(0)
+    life.commands[0][-1]["order_id"] = (
+        int(life.commands[0][-1]["sequence"]) << 24 | int(life.commands[0][-2]["order_id"]) & 0xFFFFFF
+    )
+    life.match(0, 100)
+    with pytest.raises(EnvironmentFault, match="stopped at command 8 of shard 0"):
+        life.lose_power(0.0)
+
+
+def test_a_gap_in_the_commands_stops_recovery() -> None:
+    """It is said which command does not fit, and the process ends with the status of contradictory settings."""
+    life = Life(random.Random(1))
+    life.made.send(*(rig.new(0, k, 100, 1) for k in range(1, 9)))
+    life.live()
+    del life.commands[0][8]
+    with pytest.raises(EnvironmentFault, match="stopped at command 10 of shard 0") as fault:
+        life.come_back()
+    assert fault.value.status is FaultStatus.CONFIGURATION
+
+
+def test_an_event_of_no_order_stops_recovery() -> None:
+    """Events that do not belong to these commands are not taken for true."""
+    life = Life(random.Random(1))
+    life.made.send(rig.new(0, 1, 100, 1), rig.cancel(0, 1))
+    life.made.run()
+    life.record(0)
+    life.match(0, 100)
+    life.events[0][-1]["order_id"] = 5 << 24
+    life.tell(0, 100)
+    with pytest.raises(EnvironmentFault, match="stopped at event 2 of shard 0") as fault:
+        life.come_back(beyond=100)
+    assert fault.value.about == {"order_id": 5 << 24, "client_order_id": 1, "account": 0}
+
+
+@pytest.mark.parametrize("requests", [5, 300])
+def test_an_orders_ring_that_was_lost_and_numbers_anew(requests: int) -> None:
+    """The first orders of the new ring bear numbers that are in the journal, and are taken all the same."""
+    life = Life(random.Random(1))
+    life.made.send(*(rig.new(0, k, 100, 1) for k in range(1, requests + 1)))
+    life.made.run()
+    life.record(0)
+    life.made.orders[0] = Ring.private(COMMAND, rig.CAPACITY, gating=("riskd",))
+    risk = empty_state(life.made.sizes, seed=3)
+    recover_shard(risk, 0, in_pieces(life.commands[0], COMMAND, life.chance), iter(()))
+    assert not end_shard(risk[0], 0, 0, life.made.orders[0].published)
+    assert not risk[0]["ahead"].any()
+
+
+def test_numbers_that_go_back_are_a_new_ring() -> None:
+    """Killed before it let go of the first batch of a ring that numbers anew, riskd skips that batch and no more."""
+    life = Life(random.Random(1))
+    life.made.send(*(rig.new(0, k, 100, 1) for k in range(1, 101)))
+    life.made.run()
+    life.made.orders[0] = Ring.private(COMMAND, rig.CAPACITY, gating=("riskd",))
+    life.made.risk["gateways"][0]["taken"] = 0
+    life.made.connect()
+    life.made.send(rig.new(1, 1, 100, 1), rig.cancel(1, 1))
+    life.made.run()
+    life.record(0)
+    life.made.orders[0].record["words"][FIRST_READER] = 0
+    life.made.send(rig.cancel(1, 7))
+    life.come_back()
+    life.made.run()
+    life.record(0)
+    assert [int(c["origin_sequence"]) for c in life.commands[0][-3:]] == [1, 2, 3]

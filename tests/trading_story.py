@@ -1,0 +1,344 @@
+"""A made-up day of trading: commands and the events that a matcher could have answered with. And its rows, by plain
+loops.
+
+No book is kept: who trades with whom is drawn by lot. What is kept is all that the database's rows depend on.
+"""
+
+import random
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from shm.reasons import Reason
+from shm.records import (
+    ACCOUNT_COMMAND,
+    COMMAND,
+    EVENT,
+    INSTRUMENT_COMMAND,
+    CommandKind,
+    EventFlag,
+    EventKind,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+
+INSTRUMENTS = ((5, 10, 50), (1, 1, 1), (25, 100, 2500))
+"""tick_size, lot_size, tick_value."""
+ACCOUNTS = 4
+START_NS = 1_700_000_000_000_000_000
+
+
+class Story:
+    """Grows command by command. ``commands`` and ``events`` are lists of one-record arrays until ``arrays()``."""
+
+    def __init__(self, seed: int, shard: int = 0, shards: int = 1) -> None:
+        self.random = random.Random(seed * 16 + shard)
+        self.commands: list[Any] = []
+        self.events: list[Any] = []
+        self.live: dict[int, dict[str, int]] = {}
+        self.instruments = [k for k in range(len(INSTRUMENTS)) if k % shards == shard]
+        self._client_order_id = (1 << 64) - 5  # runs over, so that ids beyond what a database's integer takes occur
+        for instrument in self.instruments:
+            self._define_instrument(instrument)
+        for account in range(ACCOUNTS):
+            self._define_account(account)
+
+    def grow(self, count: int) -> "Story":
+        """``count`` more commands."""
+        kinds = (self._new, self._new, self._new, self._cancel, self._replace, self._refused, self._refused_by_matcher)
+        for _ in range(count):
+            if self.random.random() < 0.01:
+                self._mass_cancel()
+            else:
+                self.random.choice(kinds)()
+        return self
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Commands and events."""
+        return np.array(self.commands, COMMAND), np.array(self.events, EVENT)
+
+    # ------------------------------------------------------------------------------------ commands
+
+    def _command(self, kind: CommandKind, dtype: Any = COMMAND, **fields: Any) -> Any:
+        command = np.zeros((), dtype)
+        command["sequence"] = len(self.commands) + 1
+        command["time_ns"] = START_NS + len(self.commands) * 1000
+        command["kind"] = kind
+        for name, value in fields.items():
+            command[name] = value
+        self.commands.append(command.view(COMMAND)[()] if dtype is not COMMAND else command[()])
+        self._index = 0
+        return command
+
+    def _event(self, kind: EventKind, **fields: Any) -> None:
+        event, command = np.zeros((), EVENT), self.commands[-1]
+        event["sequence"] = len(self.events) + 1
+        event["command_sequence"], event["time_ns"] = command["sequence"], command["time_ns"]
+        event["kind"], event["index"] = kind, self._index
+        event["request_id"] = command["request_id"]
+        for name, value in fields.items():
+            event[name] = value
+        self._index += 1
+        self.events.append(event[()])
+
+    def _last(self) -> None:
+        if self.events[-1]["kind"] != EventKind.REJECTED:
+            self.events[-1]["flags"] |= EventFlag.LAST
+
+    def _define_instrument(self, instrument: int) -> None:
+        tick_size, lot_size, tick_value = INSTRUMENTS[instrument]
+        self._command(
+            CommandKind.INSTRUMENT,
+            INSTRUMENT_COMMAND,
+            instrument=instrument,
+            symbol=f"SYM{instrument}".encode(),
+            currency=b"USD",
+            tick_size=tick_size,
+            lot_size=lot_size,
+            tick_value=tick_value,
+            price_decimals=2,
+            quantity_decimals=1,
+        )
+        self._event(EventKind.INSTRUMENT_DEFINED, instrument=instrument)
+        self._last()
+
+    def _define_account(self, account: int) -> None:
+        name = f"account{account}".encode()
+        self._command(CommandKind.ACCOUNT, ACCOUNT_COMMAND, account=account, name=name, maximum_quantity=1000)
+        self._event(EventKind.ACCOUNT_DEFINED, account=account)
+        self._last()
+
+    def _asked(self) -> dict[str, int]:
+        draw = self.random
+        self._client_order_id = (self._client_order_id + 1) % (1 << 64) or 1
+        return {
+            "client_order_id": self._client_order_id,
+            "account": draw.randrange(ACCOUNTS),
+            "instrument": draw.choice(self.instruments),
+            "side": draw.randrange(2),
+            "type": OrderType.LIMIT,
+            "time_in_force": draw.choice((TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC)),
+            "price": draw.randrange(1, 1000),
+            "quantity": draw.randrange(1, 50),
+        }
+
+    def _new(self) -> None:
+        asked = self._asked()
+        if self.random.random() < 0.1:
+            asked |= {"type": OrderType.MARKET, "price": 0, "time_in_force": TimeInForce.IOC}
+        order_id = (len(self.commands) + 1) << 24 | self.random.randrange(1 << 24)
+        self._command(CommandKind.NEW, order_id=order_id, **asked)
+        order = {**asked, "order_id": order_id, "leaves": asked["quantity"]}
+        self._event(EventKind.ACCEPTED, leaves=asked["quantity"], **_known(order), **_terms(order))
+        self._trade(order)
+        if order["leaves"] and asked["time_in_force"] == TimeInForce.IOC:
+            self._gone(order, Reason.NO_LIQUIDITY)
+        elif order["leaves"]:
+            self.live[order_id] = order
+        self._last()
+
+    def _trade(self, order: dict[str, int]) -> None:
+        others = [
+            other
+            for other in self.live.values()
+            if other["instrument"] == order["instrument"] and other["side"] != order["side"]
+        ]
+        self.random.shuffle(others)
+        for other in others[: self.random.choice((0, 0, 1, 2, 5))]:
+            if not order["leaves"]:
+                return
+            quantity = self.random.randint(1, min(order["leaves"], other["leaves"]))
+            order["leaves"] -= quantity
+            other["leaves"] -= quantity
+            self._event(
+                EventKind.TRADE,
+                **_known(order),
+                resting_order_id=other["order_id"],
+                resting_client_order_id=other["client_order_id"],
+                resting_account=other["account"],
+                price=other["price"],
+                quantity=quantity,
+                leaves=order["leaves"],
+                resting_leaves=other["leaves"],
+            )
+            if not other["leaves"]:
+                del self.live[other["order_id"]]
+
+    def _gone(self, order: dict[str, int], reason: Reason) -> None:
+        terms = {"price": order["price"], "quantity": order["leaves"]}
+        self._event(EventKind.CANCELLED, **_known(order), **terms, reason=int(reason))
+        self.live.pop(order["order_id"], None)
+
+    def _some(self) -> dict[str, int] | None:
+        return self.random.choice(list(self.live.values())) if self.live else None
+
+    def _cancel(self) -> None:
+        order = self._some()
+        if order is None or self.random.random() < 0.1:
+            asked = self._asked()
+            self._command(CommandKind.CANCEL, **asked)
+            self._event(
+                EventKind.REJECTED,
+                client_order_id=asked["client_order_id"],
+                account=asked["account"],
+                reason=int(Reason.ORDER_NOT_LIVE),
+                flags=int(CommandKind.CANCEL),
+            )
+            return
+        self._command(CommandKind.CANCEL, **_known(order))
+        self._gone(order, Reason.CANCELLED_BY_CLIENT)
+        self._last()
+
+    def _replace(self) -> None:
+        order = self._some()
+        if order is None:
+            return self._new()
+        executed = order["quantity"] - order["leaves"]
+        price, quantity = self.random.randrange(1, 1000), executed + self.random.randrange(1, 50)
+        self._command(CommandKind.REPLACE, **_known(order), price=price, quantity=quantity)
+        order |= {"price": price, "quantity": quantity, "leaves": quantity - executed}
+        self._event(EventKind.REPLACED, leaves=order["leaves"], **_known(order), **_terms(order))
+        self._trade(order)
+        if not order["leaves"]:
+            self.live.pop(order["order_id"])
+        self._last()
+        return None
+
+    def _mass_cancel(self) -> None:
+        account = self.random.randrange(ACCOUNTS)
+        self._command(CommandKind.MASS_CANCEL, account=account, instrument=-1)
+        orders = [order for order in self.live.values() if order["account"] == account]
+        for order in orders:
+            self._gone(order, Reason.CANCELLED_BY_MASS_CANCEL)
+        self._event(EventKind.MASS_CANCELLED, account=account, instrument=-1, quantity=len(orders))
+        self._last()
+
+    def _refused(self) -> None:
+        """By riskd: everything as it was sent, an instrument that does not exist included."""
+        asked = self._asked() | {"price": 123_456, "quantity": -7, "verdict": int(Reason.QUANTITY_NOT_POSITIVE)}
+        if self.random.random() < 0.3:
+            asked |= {"instrument": 12345, "verdict": int(Reason.UNKNOWN_INSTRUMENT)}
+        self._rejected_new(asked, asked["verdict"])
+
+    def _refused_by_matcher(self) -> None:
+        if self.random.random() < 0.3:
+            self._rejected_new(self._asked(), int(Reason.PRICE_OUT_OF_RANGE))
+
+    def _rejected_new(self, asked: dict[str, int], reason: int) -> None:
+        self._command(CommandKind.NEW, **asked)
+        names = ("client_order_id", "account", "instrument")
+        known = {name: asked[name] for name in names}
+        self._event(EventKind.REJECTED, reason=reason, flags=int(CommandKind.NEW), **known)
+
+
+def _known(order: dict[str, int]) -> dict[str, int]:
+    names = ("order_id", "client_order_id", "account", "instrument", "side", "type", "time_in_force")
+    return {name: order[name] for name in names}
+
+
+def _terms(order: dict[str, int]) -> dict[str, int]:
+    return {"price": order["price"], "quantity": order["quantity"]}
+
+
+# ------------------------------------------------------------------------------------ the slow twin
+
+
+def signed(value: int) -> int:
+    """As a database holds 64 bits."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+class Rows:
+    """What the tables should hold: ``orders``, ``executions`` and ``positions`` as sets of tuples in the tables'
+    column order."""
+
+    def __init__(self) -> None:
+        self.orders: dict[tuple[int, int], list[int]] = {}
+        self.executions: set[tuple[int, ...]] = set()
+        self._sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+
+    def add(self, shard: int, commands: np.ndarray, events: np.ndarray) -> "Rows":
+        """Every event of a shard, one after the other."""
+        for event in events:
+            command = commands[int(event["command_sequence"]) - 1]
+            handler = {
+                EventKind.ACCEPTED: self._accepted,
+                EventKind.TRADE: self._traded,
+                EventKind.CANCELLED: self._cancelled,
+                EventKind.REPLACED: self._replaced,
+                EventKind.REJECTED: self._rejected,
+            }.get(int(event["kind"]))
+            if handler is not None:
+                handler(shard, command, {name: int(event[name]) for name in EVENT.names if name != "pad"})
+        return self
+
+    def positions(self) -> set[tuple[int, ...]]:
+        """Rows of the positions table, the definition in other words: average prices as exact fractions."""
+        rows = set()
+        for (account, instrument), (bought, sold, paid, got) in self._sums.items():
+            closed = min(bought, sold)
+            cost, income = paid * closed // max(bought, 1), got * closed // max(sold, 1)
+            rows.add((account, instrument, bought - sold, bought, sold, paid, got, paid - cost - (got - income), income - cost))
+        return rows
+
+    def order_rows(self) -> set[tuple[int, ...]]:
+        """Rows of the orders table."""
+        return {(*key, *row) for key, row in self.orders.items()}
+
+    def _accepted(self, shard: int, _: Any, event: dict[str, int]) -> None:
+        tick, lot, _ = INSTRUMENTS[event["instrument"]]
+        names = ("account", "instrument", "side", "type", "time_in_force")
+        quantity, time = event["quantity"] * lot, event["time_ns"]
+        self.orders[shard, event["order_id"]] = [
+            signed(event["client_order_id"]),
+            *(event[name] for name in names),
+            *(event["price"] * tick, quantity, 0, quantity, 1, 0, time, time, event["sequence"]),
+        ]
+
+    def _traded(self, shard: int, _: Any, event: dict[str, int]) -> None:
+        tick, lot, value = INSTRUMENTS[event["instrument"]]
+        quantity, money = event["quantity"] * lot, event["price"] * event["quantity"] * value
+        self.executions.add(
+            (
+                *(shard, event["sequence"], event["command_sequence"], event["instrument"], event["side"]),
+                *(event["price"] * tick, quantity, money),
+                *(event["order_id"], signed(event["client_order_id"]), event["account"]),
+                *(event["resting_order_id"], signed(event["resting_client_order_id"]), event["resting_account"]),
+                event["time_ns"],
+            )
+        )
+        for prefix, bought in (("", event["side"] == Side.BUY), ("resting_", event["side"] != Side.BUY)):
+            row = self.orders[shard, event[f"{prefix}order_id"]]
+            leaves = event[f"{prefix}leaves"] * lot
+            row[8:11] = [row[8] + quantity, leaves, 1 if leaves else 2]
+            row[13:15] = [event["time_ns"], event["sequence"]]
+            sums = self._sums[event[f"{prefix}account"], event["instrument"]]
+            sums[0 if bought else 1] += quantity
+            sums[2 if bought else 3] += money
+
+    def _cancelled(self, shard: int, _: Any, event: dict[str, int]) -> None:
+        row = self.orders[shard, event["order_id"]]
+        row[9:12] = [0, 3, event["reason"]]
+        row[13:15] = [event["time_ns"], event["sequence"]]
+
+    def _replaced(self, shard: int, _: Any, event: dict[str, int]) -> None:
+        tick, lot, _ = INSTRUMENTS[event["instrument"]]
+        row = self.orders[shard, event["order_id"]]
+        row[6:8] = [event["price"] * tick, event["quantity"] * lot]
+        row[9] = event["leaves"] * lot
+        row[13:15] = [event["time_ns"], event["sequence"]]
+
+    def _rejected(self, shard: int, command: Any, event: dict[str, int]) -> None:
+        if command["kind"] != CommandKind.NEW:
+            return
+        instrument = int(command["instrument"])
+        tick, lot = (1, 1) if command["verdict"] else INSTRUMENTS[instrument][:2]
+        names = ("account", "instrument", "side", "type", "time_in_force")
+        self.orders[shard, -int(command["sequence"])] = [
+            signed(int(command["client_order_id"])),
+            *(int(command[name]) for name in names),
+            *(int(command["price"]) * tick, int(command["quantity"]) * lot, 0, 0, 4, event["reason"]),
+            *(event["time_ns"], event["time_ns"], event["sequence"]),
+        ]
