@@ -20,24 +20,27 @@ from matcher.commands import definitions
 from matcher.engine import Engine
 from matcher.kernel import run
 from matcher.layout import Bounds
-from matcher.state import allocate, empty_state
+from matcher.state import clear, empty_state, wire
 from matcher.view import read_book
 from shm.records import COMMAND, EVENT, CommandKind, OrderType, TimeInForce
-from shm.ring_layout import PUBLISHED, READERS, UNPUBLISHED_BOUND, ring_dtype
+from shm.ring import Ring
+from shm.ring_layout import PUBLISHED, READERS
 
 FLOW: Final = np.dtype([("kind", "<i4"), ("side", "<i4"), ("id", "<i8"), ("price", "<i8"), ("quantity", "<i8")])
 NEW, IOC, CANCEL, MOVE = 0, 1, 2, 3
 BOUNDS: Final = Bounds(instruments=1, accounts=1, orders=1 << 20, levels=1 << 18)
 EVENTS_CAPACITY: Final = 1 << 16
 SLICE: Final = 4096
+LEAST_CAPACITY: Final = 4096
+"""Of the ring of commands: kernels are compiled anew for each capacity."""
 
 
 class Prepared(NamedTuple):
-    """A flow ready to be run again and again: its numbered commands, lying in a ring that holds them all."""
+    """A flow ready to be run again and again: numbered commands in a ring that holds them all, the timed ones last."""
 
     commands: Any
     orders: int
-    definitions: int
+    before: int
 
 
 class Result(NamedTuple):
@@ -62,8 +65,8 @@ def measure(path: Path, runs: int = 6) -> Result:
 def measure_flow(flow: Any, runs: int = 6, bounds: Bounds = BOUNDS) -> Result:
     """Run the flow ``runs`` times, each from an empty book whose memory was touched before the clock started."""
     prepared = prepare(flow, bounds)
-    state, events = empty_state(bounds), _ring(EVENT, EVENTS_CAPACITY)
-    seconds = [_timed(state, prepared, events, bounds) for _ in range(runs)]
+    state, events = empty_state(bounds), ring(EVENT, EVENTS_CAPACITY)
+    seconds = [timed(state, prepared, events, bounds) for _ in range(runs)]
     each = [round(taken / prepared.orders * 1e9, 1) for taken in seconds]
     book = read_book(state, 0, 1)
     return Result(
@@ -75,7 +78,7 @@ def measure_flow(flow: Any, runs: int = 6, bounds: Bounds = BOUNDS) -> Result:
         best_bid=book.bids[0].price if book.bids else -1,
         best_ask=book.asks[0].price if book.asks else -1,
         resting=int(state["resting"]),
-        events=int(state["event_sequence"]) - prepared.definitions,
+        events=int(state["event_sequence"]) - prepared.before,
     )
 
 
@@ -87,14 +90,18 @@ def read_flow(path: Path) -> Any:
 
 
 def prepare(flow: Any, bounds: Bounds = BOUNDS) -> Prepared:
-    """Number the flow as riskd would, and lay it into a ring."""
-    first = definitions(1, 1)
+    """Number the flow as riskd would, and lay it into a ring behind the definitions."""
+    return lay(definitions(1, 1), to_commands(flow), bounds)
+
+
+def lay(before: Any, commands: Any, bounds: Bounds = BOUNDS) -> Prepared:
+    """Number ``before``, which is not timed, and ``commands``, which are, and lay them into a ring."""
     engine = Engine(*bounds)
-    engine.run(np.concatenate([first, to_commands(flow)]))
+    engine.run(np.concatenate([before, commands]))
     numbered = engine.commands
-    ring = _ring(COMMAND, max(2 * UNPUBLISHED_BOUND, 1 << len(numbered).bit_length()))
-    ring["slots"][1 : len(numbered) + 1] = numbered
-    return Prepared(ring, len(flow), len(first))
+    laid = ring(COMMAND, max(LEAST_CAPACITY, 1 << len(numbered).bit_length()))
+    laid.record["slots"][1 : len(numbered) + 1] = numbered
+    return Prepared(laid, len(commands), len(before))
 
 
 def to_commands(flow: Any) -> Any:
@@ -111,21 +118,27 @@ def to_commands(flow: Any) -> Any:
     return commands
 
 
-def _timed(state: Any, prepared: Prepared, events: Any, bounds: Bounds) -> float:
-    state.base.view(np.uint8)[:] = 0
-    state["level_bound"] = bounds.levels
-    events["words"][PUBLISHED] = 0
-    words = prepared.commands["words"]
-    words[PUBLISHED], words[READERS] = prepared.definitions, 0
-    run(state, prepared.commands, events, prepared.definitions)
-    words[PUBLISHED] = prepared.definitions + prepared.orders
+def timed(state: Any, prepared: Prepared, events: Ring, bounds: Bounds) -> float:
+    """Seconds that the timed commands take, from a state made empty."""
+    clear(state, bounds)
+    events.record["words"][PUBLISHED] = 0
+    run_to(state, prepared.commands, events, prepared.before)
     started = time.perf_counter()
-    while run(state, prepared.commands, events, SLICE):
-        pass
+    run_to(state, prepared.commands, events, prepared.before + prepared.orders)
     return time.perf_counter() - started
 
 
-def _ring(record: np.dtype[Any], capacity: int) -> Any:
-    ring = allocate(ring_dtype(record, capacity))
-    ring["slots"].view(np.uint8)[:] = 0
-    return ring
+def run_to(state: Any, commands: Ring, events: Ring, last: int) -> None:
+    """Publish the commands up to ``last`` and handle them, in slices as a matcher would."""
+    words = commands.record["words"]
+    words[PUBLISHED], words[READERS] = last, 0
+    wire(state, commands, events)
+    while run(state, SLICE):
+        pass
+
+
+def ring(record: np.dtype[Any], capacity: int) -> Ring:
+    """A ring without readers, in memory that was touched."""
+    made = Ring.private(record, capacity)
+    made.record["slots"].view(np.uint8)[:] = 0
+    return made

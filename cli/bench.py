@@ -49,18 +49,28 @@ def ring(as_json: bool, tiny: bool) -> None:
 @click.option("--flow", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A flow dumped by another program.")
 @click.option("--orders", type=click.IntRange(1), default=1_000_000, show_default=True, help="Without --flow: how many.")
 @click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--scale", "what", flag_value="scale", help="A million orders and accounts, 100,000 instruments: time, memory.")
+@click.option("--shapes", "what", flag_value="shapes", help="Sweeps, long queues, far prices: time for each thing touched.")
 @json_option
 @tiny_option
-def matcher(flow: Path | None, orders: int, seed: int, as_json: bool, tiny: bool) -> None:
+def matcher(flow: Path | None, orders: int, seed: int, what: str | None, as_json: bool, tiny: bool) -> None:
     """Orders through the matcher alone: nanoseconds an order.
 
     \b
     Example:
       pinion bench matcher --json
       pinion bench matcher --flow moves.bin
+      pinion bench matcher --scale
+      pinion bench matcher --shapes
     """
-    from cli import matcher_flow
+    from cli import bench_matcher, matcher_flow
 
+    if what is not None:
+        if flow is not None:
+            raise click.UsageError(f"--{what} makes its own flow: leave out --flow")
+        figures, rows = {"scale": bench_matcher.scale, "shapes": bench_matcher.shapes}[what](tiny)
+        _show(f"matcher: {what}", figures, rows, as_json)
+        return
     measured = importlib.import_module("bench.matcher")
     records = measured.read_flow(flow) if flow else matcher_flow.generate(2_000 if tiny else orders, seed)
     found = measured.measure_flow(records, runs=2 if tiny else 6)._asdict()

@@ -24,7 +24,7 @@ from cli.found import read_settings
 from cli.output import Failure
 from runtime.settings import Settings
 
-READY_WITHIN_S: Final = 180.0
+READY_WITHIN_S: Final = 600.0
 """Bound on a start; long because a process may first have to compile its kernels."""
 STOP_WITHIN_S: Final = 10.0
 LOG_TAIL_LINES: Final = 15

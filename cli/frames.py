@@ -18,6 +18,7 @@ KINDS: Final = {
     CommandKind.CANCEL: Kind.CANCEL,
     CommandKind.REPLACE: Kind.REPLACE,
     CommandKind.MASS_CANCEL: Kind.MASS_CANCEL,
+    CommandKind.REDUCE: Kind.REDUCE,
 }
 FIELDS: Final = ("client_order_id", "request_id", "price", "quantity", "instrument", "side", "type", "time_in_force")
 WORD_BYTES: Final = 8

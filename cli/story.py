@@ -33,7 +33,7 @@ database, and beside account and client order id nothing else: what was sent may
 TOLD: Final = np.dtype([*_WORDS, ("sequence", "<i8"), ("kind", "<i8"), ("price", "<i8")])
 """One event about one order. ``trades``, ``executed`` and ``value`` are this event's part; price in wire units."""
 
-ABOUT_ORDERS: Final = (EventKind.ACCEPTED, EventKind.TRADE, EventKind.CANCELLED, EventKind.REPLACED)
+ABOUT_ORDERS: Final = tuple(EventKind[word] for word in ("ACCEPTED", "TRADE", "CANCELLED", "REPLACED", "TRIGGERED", "RESTATED"))
 
 
 def of_reports(reports: NDArray[Any], instruments: Sequence[Instrument]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from numba import njit
 
 from gateway.layout import REPORTS_A_FRAME
 from gateway.orders import apply_event
-from gateway.outbound import MASS_CANCELLED, SENT, TRADE, add_report, flush
+from gateway.outbound import ASKER, LAST_REPORTED, OWN, RESTING, SENT, TRADE, add_report, ends_command, flush
 from shm.errors import CutLoose
 from shm.ring import Ring, Tap
 
@@ -23,6 +23,8 @@ Horizon = tuple[int, int]
 """An event and a command that are there: no client has heard of more than what comes of the two."""
 
 READ_A_TIME = 4096
+REPORTS_AN_EVENT = 3
+"""At most: both sides of a trade, and that it was the last of a command."""
 
 
 class History:
@@ -78,15 +80,18 @@ def resend(state: Any, place: int, shard: int, records: Any, position: int) -> i
     account, safe = session["account"], position
     assert session["reports"] == 0, "live reports wait in the frame"
     for k in range(records.shape[0]):
-        if session["reports"] >= REPORTS_A_FRAME - 2:
+        if session["reports"] >= REPORTS_A_FRAME - REPORTS_AN_EVENT:
             if flush(state, place) != SENT:
                 return safe
             safe = position
         event = records[k]
-        if event["account"] == account and event["kind"] <= MASS_CANCELLED:
-            add_report(state, place, shard, event, False)
+        is_own = event["account"] == account and event["kind"] <= LAST_REPORTED
+        if is_own:
+            add_report(state, place, shard, event, OWN)
         if event["kind"] == TRADE and event["resting_account"] == account:
-            add_report(state, place, shard, event, True)
+            add_report(state, place, shard, event, RESTING)
+        if not is_own and event["session"] == session["number"] and ends_command(event):
+            add_report(state, place, shard, event, ASKER)
         position = event["sequence"]
     return position if flush(state, place) == SENT else safe
 

@@ -10,20 +10,10 @@ from numba import njit
 
 from gateway.layout import IDENTITY_BYTES, NOBODY, Outcome
 from gateway.zmqlib import DONTWAIT, RCVMORE, zmq_getsockopt, zmq_recv
-from pinion.protocol import (
-    CANCEL,
-    HEADER_BYTES,
-    LAYOUTS,
-    MASS_CANCEL,
-    NEW_ORDER,
-    REPLACE,
-    SERVER_KINDS_FROM,
-    VERSION,
-    Kind,
-)
+from pinion.protocol import FORMS, HEADER_BYTES, SERVER_KINDS_FROM, VERSION, Kind, MassCancelFlag
 from shm.atomics import address_of, record_at
 from shm.reasons import Reason
-from shm.records import NO_INSTRUMENT, CommandKind
+from shm.records import NO_INSTRUMENT, CommandKind, OrderFlag
 from shm.ring import can_write, publish
 
 FRAMES_A_SLICE: Final = 64
@@ -32,20 +22,25 @@ UNPUBLISHED: Final = 64
 
 DONE: Final = -1
 IDLE, SLICE, FULL, COLD, REFUSED = (int(outcome) for outcome in Outcome)
-_NEW_ORDER, _CANCEL, _REPLACE, _MASS_CANCEL = map(int, (Kind.NEW_ORDER, Kind.CANCEL, Kind.REPLACE, Kind.MASS_CANCEL))
-_LAST_COLD, _SERVER = int(Kind.RESEND_REQUEST), SERVER_KINDS_FROM
-_NEW, _CANCEL_COMMAND, _REPLACE_COMMAND, _MASS = map(
-    int, (CommandKind.NEW, CommandKind.CANCEL, CommandKind.REPLACE, CommandKind.MASS_CANCEL)
+_NEW_ORDER, _CANCEL, _REPLACE, _MASS_CANCEL, _REDUCE = map(
+    int, (Kind.NEW_ORDER, Kind.CANCEL, Kind.REPLACE, Kind.MASS_CANCEL, Kind.REDUCE)
 )
+_LAST_COLD, _LAST_HOT, _SERVER = int(Kind.RESEND_REQUEST), int(Kind.REDUCE), SERVER_KINDS_FROM
+_NEW, _CANCEL_COMMAND, _REPLACE_COMMAND, _MASS, _REDUCE_COMMAND = map(
+    int, (CommandKind.NEW, CommandKind.CANCEL, CommandKind.REPLACE, CommandKind.MASS_CANCEL, CommandKind.REDUCE)
+)
+_IS_EXTENDED: Final = int(OrderFlag.EXTENDED)
+_UNKNOWN_FILTERS: Final = 0xFFFF & ~int(MassCancelFlag.BY_SESSION | MassCancelFlag.BY_SIDE | MassCancelFlag.BY_PRICE)
 _MALFORMED, _VERSION, _UNKNOWN, _LENGTH = map(
     int, (Reason.MALFORMED_FRAME, Reason.UNSUPPORTED_VERSION, Reason.UNKNOWN_MESSAGE, Reason.WRONG_LENGTH)
 )
 _SERVER_ONLY, _NOT_LOGGED_ON, _NOT_AVAILABLE = map(
     int, (Reason.SERVER_ONLY_MESSAGE, Reason.NOT_LOGGED_ON, Reason.NOT_AVAILABLE)
 )
-_LENGTHS: Final = tuple(LAYOUTS[Kind(kind)].itemsize if kind in LAYOUTS else 0 for kind in range(_MASS_CANCEL + 1))
-"""Bytes of each kind that a client may send; 0 where there is none."""
-assert (NEW_ORDER.itemsize, CANCEL.itemsize, REPLACE.itemsize, MASS_CANCEL.itemsize) == _LENGTHS[_NEW_ORDER:]
+_LENGTHS: Final = tuple(min(FORMS[Kind(kind)]) if kind in FORMS else 0 for kind in range(_LAST_HOT + 1))
+"""Bytes of each kind's plain form that a client may send; 0 where there is none."""
+_LONG: Final = tuple(max(FORMS[Kind(kind)]) if kind in FORMS else 0 for kind in range(_LAST_HOT + 1))
+"""Bytes of its longer form, if it has one, else of the plain one."""
 
 
 @njit(cache=True)
@@ -157,7 +152,7 @@ def _read_message(state: Any, orders: Any, address: int) -> int:
         return COLD
     if state["session"] == NOBODY or header["token"] != state["sessions"][state["session"]]["token"]:
         return _refuse(state, _NOT_LOGGED_ON)
-    return _take_order(state, orders, kind, address)
+    return _take_order(state, orders, kind, int(header["length"]), address)
 
 
 @njit(cache=True)
@@ -167,22 +162,25 @@ def _check(header: Any, kind: int, left: int) -> int:
         return _VERSION
     if kind >= _SERVER:
         return _SERVER_ONLY
-    if kind > _MASS_CANCEL or _LENGTHS[kind] == 0:
+    if kind > _LAST_HOT or _LENGTHS[kind] == 0:
         return _UNKNOWN
-    if header["length"] != _LENGTHS[kind]:
+    if header["length"] != _LENGTHS[kind] and header["length"] != _LONG[kind]:
         return _LENGTH
     return _MALFORMED if header["length"] > left else 0
 
 
 @njit(cache=True)
-def _take_order(state: Any, orders: Any, kind: int, address: int) -> int:
+def _take_order(state: Any, orders: Any, kind: int, length: int, address: int) -> int:
     """Write a hot message into the next slot of the ring, if there is room."""
     sequence = state["sequence"] + 1
     if not can_write(orders, sequence):
         return FULL
     slot = orders["slots"][sequence & (orders["slots"].shape[0] - 1)]
-    length = _LENGTHS[kind]
-    if kind == _NEW_ORDER:
+    if length != _LENGTHS[kind]:
+        reason = _fill_extended(state, slot, sequence, kind, address)
+        if reason != 0:
+            return _refuse(state, reason)
+    elif kind == _NEW_ORDER:
         message = record_at(address, state["new_order"][0])
         if message["reserved"][0] != 0 or message["reserved"][1] != 0:
             return _refuse(state, _NOT_AVAILABLE)
@@ -196,15 +194,53 @@ def _take_order(state: Any, orders: Any, kind: int, address: int) -> int:
         replace = record_at(address, state["replace"][0])
         _open(state, slot, _REPLACE_COMMAND, sequence, replace["client_order_id"], replace["request_id"], NO_INSTRUMENT)
         _fill(slot, replace["price"], replace["quantity"], 0, 0, 0)
-    else:
+    elif kind == _MASS_CANCEL:
         mass = record_at(address, state["mass_cancel"][0])
         _open(state, slot, _MASS, sequence, 0, mass["request_id"], mass["instrument"])
         _fill(slot, 0, 0, 0, 0, 0)
+    else:
+        reduce = record_at(address, state["reduce"][0])
+        _open(state, slot, _REDUCE_COMMAND, sequence, reduce["client_order_id"], reduce["request_id"], NO_INSTRUMENT)
+        _fill(slot, 0, reduce["quantity"], 0, 0, 0)
     state["sequence"] = sequence
     state["offset"] += length
     state["handled"] += 1
     state["messages_in"] += 1
     return DONE
+
+
+@njit(cache=True)
+def _fill_extended(state: Any, slot: Any, sequence: int, kind: int, address: int) -> int:
+    """The slot of a message in the longer form of its kind; 0, or the reason why not, the slot then being as good as empty."""
+    if kind == _NEW_ORDER:
+        order = record_at(address, state["new_order_extended"][0])
+        _open(state, slot, _NEW, sequence, order["client_order_id"], order["request_id"], order["instrument"])
+        _fill(slot, order["price"], order["quantity"], order["side"], order["type"], order["time_in_force"])
+        _fill_terms(slot, order)
+        return 0
+    if kind == _REPLACE:
+        replace = record_at(address, state["replace_extended"][0])
+        _open(state, slot, _REPLACE_COMMAND, sequence, replace["client_order_id"], replace["request_id"], NO_INSTRUMENT)
+        _fill(slot, replace["price"], replace["quantity"], 0, 0, 0)
+        slot["stop_price"] = replace["stop_price"]
+        return 0
+    mass = record_at(address, state["mass_cancel_extended"][0])
+    if mass["flags"] & _UNKNOWN_FILTERS != 0:
+        return _NOT_AVAILABLE
+    _open(state, slot, _MASS, sequence, 0, mass["request_id"], mass["instrument"])
+    _fill(slot, mass["lowest_price"], 0, mass["side"], 0, 0)
+    slot["stop_price"], slot["flags"] = mass["highest_price"], mass["flags"]
+    return 0
+
+
+@njit(cache=True)
+def _fill_terms(slot: Any, order: Any) -> None:
+    """What only an extended order has. Two fields that riskd fills carry what it needs for that (see shm/records.py)."""
+    slot["order_id"], slot["time_ns"] = order["linked_client_order_id"], order["step"]
+    slot["stop_price"], slot["display_quantity"] = order["stop_price"], order["display_quantity"]
+    slot["expiry_ns"], slot["minimum_quantity"] = order["expiry_ns"], order["minimum_quantity"]
+    slot["self_trade_rule"], slot["self_trade_group"] = order["self_trade_rule"], order["self_trade_group"]
+    slot["flags"] = order["flags"] | _IS_EXTENDED
 
 
 @njit(cache=True)
@@ -224,9 +260,8 @@ def _fill(slot: Any, price: int, quantity: int, side: int, type_: int, time_in_f
     slot["price"], slot["quantity"] = price, quantity
     slot["side"], slot["type"], slot["time_in_force"] = side, type_, time_in_force
     slot["stop_price"], slot["display_quantity"], slot["expiry_ns"], slot["minimum_quantity"] = 0, 0, 0, 0
-    slot["self_trade_rule"], slot["self_trade_group"], slot["flags"] = 0, 0, 0
-    for k in range(4):
-        slot["pad"][k] = 0
+    slot["self_trade_rule"], slot["self_trade_group"] = 0, 0
+    slot["flags"], slot["step"], slot["linked"] = 0, 0, 0
 
 
 @njit(cache=True)

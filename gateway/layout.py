@@ -28,7 +28,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from pinion.protocol import CANCEL, EXECUTION_REPORT, HEADER, MASS_CANCEL, NEW_ORDER, REPLACE
+from pinion.protocol import (
+    CANCEL,
+    EXECUTION_REPORT,
+    HEADER,
+    MASS_CANCEL,
+    MASS_CANCEL_EXTENDED,
+    NEW_ORDER,
+    NEW_ORDER_EXTENDED,
+    REDUCE,
+    REPLACE,
+    REPLACE_EXTENDED,
+)
 from shm.records import NO_ACCOUNT, SHARD_BOUND
 
 IDENTITY_BYTES: Final = 256
@@ -129,6 +140,8 @@ def state_dtype(sessions: int, accounts: int, instruments: int, shards: int, slo
             ("frame_bytes", "<i8"),
             ("identity_bytes", "<i8"),
             ("session", "<i8"),  # that sent it, or NOBODY
+            ("asker", "<i8"),  # the session number looked for last, and its place or NOBODY
+            ("asker_place", "<i8"),
             ("dirty", "<i8"),  # how many sessions have reports not yet sent, and which
             ("frames_in", "<i8"),
             ("messages_in", "<i8"),
@@ -143,6 +156,10 @@ def state_dtype(sessions: int, accounts: int, instruments: int, shards: int, slo
             ("cancel", CANCEL, (1,)),
             ("replace", REPLACE, (1,)),
             ("mass_cancel", MASS_CANCEL, (1,)),
+            ("reduce", REDUCE, (1,)),
+            ("new_order_extended", NEW_ORDER_EXTENDED, (1,)),
+            ("replace_extended", REPLACE_EXTENDED, (1,)),
+            ("mass_cancel_extended", MASS_CANCEL_EXTENDED, (1,)),
             ("index", "<i4", (index,)),
             ("first_session", "<i4", (accounts,)),
             ("dirty_sessions", "<i4", (sessions,)),
@@ -160,6 +177,6 @@ def new_state(dtype: np.dtype[Any], shards: int) -> Any:
     state = np.zeros(1, dtype)
     record = state[0]
     record["shards"], record["session"] = shards, NOBODY
-    record["index"][:] = NOBODY
+    record["index"][:] = record["asker_place"] = NOBODY
     record["first_session"][:] = NOBODY
     return state

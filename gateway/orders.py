@@ -11,6 +11,7 @@ from numba import njit
 from shm.records import SLOT_BITS, SLOT_BOUND, EventKind
 
 ACCEPTED, TRADE, CANCELLED, REPLACED = map(int, (EventKind.ACCEPTED, EventKind.TRADE, EventKind.CANCELLED, EventKind.REPLACED))
+TRIGGERED, RESTATED = int(EventKind.TRIGGERED), int(EventKind.RESTATED)
 SLOT_MASK: Final = SLOT_BOUND - 1
 assert SLOT_MASK == (1 << SLOT_BITS) - 1
 
@@ -24,11 +25,13 @@ def apply_event(state: Any, shard: int, event: Any) -> None:
     elif kind == TRADE:
         _leave(state, shard, event["order_id"], event["leaves"])
         _leave(state, shard, event["resting_order_id"], event["resting_leaves"])
-    elif kind == REPLACED:
+    elif kind in (REPLACED, RESTATED):
         order = _order(state, shard, event["order_id"])
         order["price"], order["quantity"], order["leaves"] = event["price"], event["quantity"], event["leaves"]
     elif kind == CANCELLED:
         _leave(state, shard, event["order_id"], 0)
+    elif kind == TRIGGERED and event["price"] != 0:
+        _order(state, shard, event["order_id"])["price"] = event["price"]
 
 
 @njit(cache=True)

@@ -2,6 +2,8 @@
 
 A report is a function of its event alone, so a resend gives the same bytes. Reports to one session found in one pass go
 in one frame; a session whose socket takes no more is *behind* and gets nothing until it asks again from where it was.
+
+The last event of a command may be about another account's order, or none. The session that asked is told DONE then.
 """
 
 from typing import Any, Final
@@ -11,12 +13,12 @@ from numba import njit
 from gateway.layout import ALL_SHARDS, NOBODY, REPORTS_A_FRAME
 from gateway.orders import apply_event
 from gateway.zmqlib import DONTWAIT, EAGAIN, EINTR, SEND_MORE, zmq_errno, zmq_send
-from pinion.protocol import EXECUTION_REPORT, VERSION, Kind, Liquidity
+from pinion.protocol import EXECUTION_REPORT, VERSION, Kind, Liquidity, ReportKind
 from shm.atomics import address_of, record_at
 from shm.durable import commands_durable
 from shm.histogram import record_value
 from shm.patience import realtime_ns
-from shm.records import CommandKind, EventFlag, EventKind
+from shm.records import NO_INSTRUMENT, SESSION_BITS, CommandKind, EventFlag, EventKind
 from shm.ring import published, release
 
 EVENTS_A_SLICE: Final = 1024
@@ -24,14 +26,19 @@ REPORT_BYTES: Final = EXECUTION_REPORT.itemsize
 FOREVER: Final = (1 << 63) - 1
 
 REJECTED, TRADE, MASS_CANCELLED = map(int, (EventKind.REJECTED, EventKind.TRADE, EventKind.MASS_CANCELLED))
-_LAST: Final = int(EventFlag.LAST)
+LAST_REPORTED: Final = int(EventKind.RESTATED)
+"""Kinds up to here are about an account's orders; the others are not told to clients."""
+_LAST, _AUCTION, _DONE = int(EventFlag.LAST), int(EventFlag.AUCTION), int(ReportKind.DONE)
 _REPORT, _NEW_ORDER = int(Kind.EXECUTION_REPORT), int(Kind.NEW_ORDER)
 _NONE, _MAKER, _TAKER = map(int, (Liquidity.NONE, Liquidity.MAKER, Liquidity.TAKER))
 _BOOK_REASONS: Final = 3000
 """From here on reasons are the book's: what it refuses has been through riskd and is in ticks and lots."""
-assert [int(kind) - int(CommandKind.NEW) for kind in (CommandKind.CANCEL, CommandKind.MASS_CANCEL)] == [
-    int(kind) - _NEW_ORDER for kind in (Kind.CANCEL, Kind.MASS_CANCEL)
+assert [int(kind) - int(CommandKind.NEW) for kind in (CommandKind.CANCEL, CommandKind.REDUCE)] == [
+    int(kind) - _NEW_ORDER for kind in (Kind.CANCEL, Kind.REDUCE)
 ]
+
+OWN, RESTING, ASKER = 0, 1, 2
+"""Whom a report is for: the account that the event is about, the other side of a trade, or the session that asked."""
 
 SENT, BEHIND, GONE = 0, 1, 2
 """What became of a frame: taken by the socket, not taken, or its client is no longer connected."""
@@ -62,8 +69,13 @@ def tell(state: Any, events_like: Any, durable_like: Any, histogram: Any, patien
 @njit(cache=True)
 def whole_command(event: Any) -> int:
     """The last command of which no event follows ``event``."""
-    last = event["kind"] == REJECTED or event["flags"] & _LAST != 0
-    return event["command_sequence"] - (0 if last else 1)
+    return event["command_sequence"] - (0 if ends_command(event) else 1)
+
+
+@njit(cache=True)
+def ends_command(event: Any) -> bool:
+    """Does no other event of its command follow? A rejection is the only one."""
+    return event["kind"] == REJECTED or event["flags"] & _LAST != 0
 
 
 @njit(cache=True)
@@ -86,28 +98,56 @@ def _tell_shard(state: Any, shard: int, events: Any, told: int, limit: int) -> i
             break
         assert event["sequence"] == told + 1, "the ring was overwritten before this gateway had read it"
         apply_event(state, shard, event)
-        report_to_account(state, shard, event, event["account"], False)
+        asker_heard = report_to_account(state, shard, event, event["account"], OWN)
         if event["kind"] == TRADE:
-            report_to_account(state, shard, event, event["resting_account"], True)
+            report_to_account(state, shard, event, event["resting_account"], RESTING)
+        if not asker_heard and event["session"] != 0 and ends_command(event):
+            _report_done(state, shard, event)
         told += 1
     return told
 
 
 @njit(cache=True)
-def report_to_account(state: Any, shard: int, event: Any, account: int, resting: bool) -> None:
-    """One side of an event to every session of its account that is not behind."""
-    if account < 0 or account >= state["first_session"].shape[0] or event["kind"] > MASS_CANCELLED:
-        return
-    place = state["first_session"][account]
+def report_to_account(state: Any, shard: int, event: Any, account: int, role: int) -> bool:
+    """One side of an event to every session of its account that is not behind. Was the one that asked among them all?"""
+    if account < 0 or account >= state["first_session"].shape[0] or event["kind"] > LAST_REPORTED:
+        return False
+    asked, place = False, state["first_session"][account]
     while place != NOBODY:
         session = state["sessions"][place]
+        asked |= session["number"] == event["session"]
         if (session["behind"] >> shard) & 1 == 0:
-            add_report(state, place, shard, event, resting)
+            add_report(state, place, shard, event, role)
         place = session["next"]
+    return asked
 
 
 @njit(cache=True)
-def add_report(state: Any, place: int, shard: int, event: Any, resting: bool) -> None:
+def _report_done(state: Any, shard: int, event: Any) -> None:
+    """Tell the session that asked, if it lives here and is not behind, that its message has been dealt with."""
+    if event["session"] >> SESSION_BITS != state["origin"]:
+        return
+    place = _place_of(state, event["session"])
+    if place != NOBODY and (state["sessions"][place]["behind"] >> shard) & 1 == 0:
+        add_report(state, place, shard, event, ASKER)
+
+
+@njit(cache=True)
+def _place_of(state: Any, number: int) -> int:
+    """Where the session of that number is, or NOBODY. The last answer is kept: the sessions of a burst are few."""
+    place = state["asker_place"]
+    known = place == NOBODY or (state["sessions"][place]["live"] == 1 and state["sessions"][place]["number"] == number)
+    if state["asker"] == number and known:
+        return int(place)
+    state["asker"], state["asker_place"] = number, NOBODY
+    for at in range(state["sessions"].shape[0]):
+        if state["sessions"][at]["live"] == 1 and state["sessions"][at]["number"] == number:
+            state["asker_place"] = at
+    return int(state["asker_place"])
+
+
+@njit(cache=True)
+def add_report(state: Any, place: int, shard: int, event: Any, role: int) -> None:
     """Put a report into the session's frame, which is sent when full, else by ``flush_all``."""
     session = state["sessions"][place]
     if session["dirty"] == 0:
@@ -115,7 +155,7 @@ def add_report(state: Any, place: int, shard: int, event: Any, resting: bool) ->
         assert state["dirty"] < state["dirty_sessions"].shape[0], "a place is in the list of dirty sessions twice"
         state["dirty_sessions"][state["dirty"]] = place
         state["dirty"] += 1
-    _encode(state, state["frames"][place, session["reports"]], shard, event, resting)
+    _encode(state, state["frames"][place, session["reports"]], shard, event, role, session["account"])
     session["reports"] += 1
     if session["reports"] == REPORTS_A_FRAME:
         flush(state, place)
@@ -165,14 +205,17 @@ def _send(socket: int, session: Any, address: int, count: int) -> int:
 
 
 @njit(cache=True)
-def _encode(state: Any, report: Any, shard: int, event: Any, resting: bool) -> None:
-    """The report of one side of ``event``, every byte of it."""
+def _encode(state: Any, report: Any, shard: int, event: Any, role: int, account: int) -> None:
+    """The report of one side of ``event`` to a session of ``account``, every byte of it."""
     report["length"], report["kind"], report["version"], report["token"] = REPORT_BYTES, _REPORT, VERSION, 0
     report["event_sequence"], report["command_sequence"] = event["sequence"], event["command_sequence"]
     report["time_ns"], report["instrument"], report["shard"] = event["time_ns"], event["instrument"], shard
     report["report"], report["reason"] = event["kind"], event["reason"]
-    report["pad"][0], report["pad"][1] = 0, 0
-    if resting:
+    report["auction"], report["pad"][0] = 1 if event["kind"] == TRADE and event["flags"] & _AUCTION != 0 else 0, 0
+    if role == ASKER:
+        _encode_done(report, event, account)
+        return
+    if role == RESTING:
         _encode_resting(report, event)
     else:
         _encode_own(report, event)
@@ -200,6 +243,17 @@ def _encode_resting(report: Any, event: Any) -> None:
     report["leaves"], report["side"] = event["resting_leaves"], 1 - event["side"]
     report["type"], report["time_in_force"] = 0, 0
     report["liquidity"], report["message"], report["last"] = _MAKER, 0, 0
+
+
+@njit(cache=True)
+def _encode_done(report: Any, event: Any, account: int) -> None:
+    """Nothing of what the event says, which is not the asking account's business: only that it was the last."""
+    report["report"], report["reason"], report["instrument"], report["auction"] = _DONE, 0, NO_INSTRUMENT, 0
+    report["order_id"], report["client_order_id"] = 0, 0
+    report["request_id"], report["session"], report["account"] = event["request_id"], event["session"], account
+    report["price"], report["quantity"], report["leaves"], report["side"] = 0, 0, 0, 0
+    report["type"], report["time_in_force"] = 0, 0
+    report["liquidity"], report["message"], report["last"] = _NONE, 0, 1
 
 
 @njit(cache=True)

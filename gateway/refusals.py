@@ -1,6 +1,6 @@
 """What a REJECT says in words, in at most 40 characters of ASCII."""
 
-from pinion.protocol import HEADER_BYTES, LAYOUTS, REJECT_TEXT_BYTES, VERSION, Kind
+from pinion.protocol import FORMS, HEADER_BYTES, REJECT_TEXT_BYTES, VERSION, Kind
 from shm.reasons import Reason
 
 _PLAIN = {
@@ -9,7 +9,7 @@ _PLAIN = {
     Reason.BAD_CREDENTIALS: "unknown account or wrong API key",
     Reason.TOO_MANY_SESSIONS: "no room for another session",
     Reason.SERVER_ONLY_MESSAGE: "only the server sends this",
-    Reason.NOT_AVAILABLE: "reserved bytes must be 0",
+    Reason.NOT_AVAILABLE: "what is reserved must be 0",
 }
 assert max(map(len, _PLAIN.values())) <= REJECT_TEXT_BYTES
 
@@ -27,7 +27,7 @@ def text_of(reason: Reason, frame: bytes, length: int, room: int) -> str:
         return f"there is no message of kind {frame[2]}"
     if reason == Reason.WRONG_LENGTH:
         says, kind = int.from_bytes(frame[:2], "little"), Kind(frame[2])
-        return f"says {says} bytes; the kind takes {LAYOUTS[kind].itemsize}"
+        return f"says {says} bytes; it takes {' or '.join(map(str, FORMS[kind]))}"
     return _PLAIN.get(reason, reason.name.lower())
 
 

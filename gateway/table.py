@@ -27,6 +27,7 @@ def open_session(state: Any, identity: bytes, account: int, number: int, *, behi
     session["next"] = state["first_session"][account]
     state["first_session"][account] = place
     _enter(state["index"], place, int(session["key"]))
+    state["asker"], state["asker_place"] = 0, NOBODY
     return place
 
 

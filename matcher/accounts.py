@@ -7,12 +7,12 @@ orders share it.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from matcher.layout import BLOCK_ORDERS, PLACE_BITS
+from shm.inner import inner
 
 
-@njit(cache=True)
+@inner
 def enrol(state: Any, account: int, slot: int) -> Any:
     """Note that the order in ``slot`` rests for ``account``; the place to give back to ``withdraw``."""
     owner = state["accounts"][account]
@@ -28,7 +28,7 @@ def enrol(state: Any, account: int, slot: int) -> Any:
     return np.int64(block) << PLACE_BITS | index
 
 
-@njit(cache=True)
+@inner
 def withdraw(state: Any, account: int, place: int) -> None:
     """The order at ``place`` no longer rests."""
     owner = state["accounts"][account]
@@ -40,7 +40,7 @@ def withdraw(state: Any, account: int, place: int) -> None:
         _remove(state, owner, block)
 
 
-@njit(cache=True)
+@inner
 def _append(state: Any, owner: Any) -> Any:
     block = state["block_free"]
     if block:
@@ -58,7 +58,7 @@ def _append(state: Any, owner: Any) -> Any:
     return block
 
 
-@njit(cache=True)
+@inner
 def _remove(state: Any, owner: Any, block: int) -> None:
     page = state["blocks"][block]
     following, preceding = page["following"], page["preceding"]

@@ -7,7 +7,13 @@ import numpy as np
 from numba import njit
 
 from matcher.book import find_level, next_level
-from matcher.layout import BLOCK_ORDERS, NO_ORDER, PLACE_BITS, RANKS, WORST
+from matcher.layout import BLOCK_ORDERS, LISTS, NO_ORDER, PLACE_BITS, RANKS, WORST, Listed
+from matcher.lists import first_listed, next_listed
+from shm.atomics import int64
+from shm.inner import inner
+from shm.records import InstrumentState
+
+CONTINUOUS, ELECTED = int64(InstrumentState.CONTINUOUS), int64(Listed.ELECTED)
 
 
 class Flaw(IntEnum):
@@ -34,49 +40,75 @@ class Flaw(IntEnum):
     ORDERS_NOT_ALL_IN_ACCOUNTS = 18
     NODE_WITH_ONE_CHILD = 19
     BLOCK_EMPTY = 20
+    SHOWN_PART = 21
+    HIDDEN_COUNT = 22
+    LIST_LINKS = 23
+    ORDER_ON_NO_LIST = 24
+    PARTNER = 25
+    EXPIRY_HEAP = 26
+    UNSETTLED = 27
+    STATE_OF_INSTRUMENT = 28
 
 
 def check(state: Any) -> None:
     """Raises AssertionError naming the first flaw and where it is."""
     where = np.full(1, -1, np.int64)
-    flaw = Flaw(first_flaw(state, where))
-    assert flaw == Flaw.NONE, f"{flaw.name.lower().replace('_', ' ')}: {where[0]}"
+    flaw = first_flaw(state, where)
+    assert flaw == Flaw.NONE, explain(flaw, where)
+
+
+def explain(flaw: int, where: Any) -> str:
+    """What ``first_flaw`` found, in words."""
+    return f"{Flaw(flaw).name.lower().replace('_', ' ')}: {where[0]}"
 
 
 @njit(cache=True)
 def first_flaw(state: Any, where: Any) -> int:
-    """A number of ``Flaw``; ``where[0]`` is the instrument, or the account, that has it."""
+    """A number of ``Flaw``; ``where[0]`` is the instrument, or the account, or the slot, that has it."""
     queued = levels = 0
-    for instrument in range(state["instruments"].shape[0]):
-        where[0], book = instrument, state["instruments"][instrument]
+    for instrument in range(state["instrument_bound"]):
+        where[0], book, triggers = instrument, state["instruments"][instrument], state["triggers"][instrument]
         for side in range(2):
-            flaw = _flaw_of_side(state, book, instrument, side)
+            flaw = _flaw_of_side(state, book, instrument, side, side)
+            if flaw == 0:
+                flaw = _flaw_of_side(state, triggers, instrument, side, 1 - side)
             if flaw:
                 return flaw
-            levels += book["count"][side]
-            queued += _orders_of_side(state, book, side)
-        if book["defined"] and book["best"][0] != WORST and (RANKS ^ book["best"][0]) >= book["best"][1]:
+            levels += book["count"][side] + triggers["count"][side]
+            queued += _orders_of_side(state, book, side) + _orders_of_side(state, triggers, side)
+        flaw = _flaw_of_lists(state, instrument)
+        if flaw:
+            return flaw
+        queued += _waiting(state, instrument)
+        crossed = book["best"][0] != WORST and (RANKS ^ book["best"][0]) >= book["best"][1]
+        if book["defined"] and book["state"] == CONTINUOUS and crossed:
             return 13
+        if state["rules"][instrument]["touched"] or (book["special"] & 1) != (book["state"] != CONTINUOUS):
+            return 28
     where[0] = -1
     if levels != state["level_count"]:
         return 12
+    if state["touched_first"] or state["touched_last"]:
+        return 27
     if queued != state["resting"] or queued != _live(state):
         return 14
-    return _flaw_of_accounts(state, where)
+    flaw = _flaw_of_orders(state, where)
+    return flaw if flaw else _flaw_of_accounts(state, where)
 
 
-@njit(cache=True)
-def _flaw_of_side(state: Any, book: Any, instrument: int, side: int) -> int:
-    number, count, before = book["levels"][side], 0, np.int64(0)
+@inner
+def _flaw_of_side(state: Any, book: Any, instrument: int, side: int, order_side: int) -> int:
+    """One side of a book, whose orders are of ``order_side``: among the stops, that is the other one."""
+    number, count, before = book["levels"][side], 0, int64(0)
     if number and state["levels"][number]["rank"] != book["best"][side]:
         return 1
-    if number == 0 and (book["roots"][side] != 0 or (book["defined"] and book["best"][side] != WORST)):
+    if number == 0 and (book["roots"][side] != 0 or (book["best"][side] != WORST and book["best"][side] != 0)):
         return 1
     while number:
         level = state["levels"][number]
         if level["rank"] <= before:
             return 2
-        flaw = _flaw_of_level(state, book, instrument, side, number)
+        flaw = _flaw_of_level(state, book, instrument, side, number, order_side)
         if flaw:
             return flaw
         before, count = level["rank"], count + 1
@@ -84,8 +116,8 @@ def _flaw_of_side(state: Any, book: Any, instrument: int, side: int) -> int:
     return 0 if count == book["count"][side] else 11
 
 
-@njit(cache=True)
-def _flaw_of_level(state: Any, book: Any, instrument: int, side: int, number: int) -> int:
+@inner
+def _flaw_of_level(state: Any, book: Any, instrument: int, side: int, number: int, order_side: int) -> int:
     level = state["levels"][number]
     if find_level(state, book, side, level["rank"]) != number:
         return 3
@@ -97,31 +129,56 @@ def _flaw_of_level(state: Any, book: Any, instrument: int, side: int, number: in
         if bitmap & (bitmap - np.uint64(1)) == 0:
             return 19
         node = state["nodes"][node]["parent"]
-    return _flaw_of_queue(state, level, number)
-
-
-@njit(cache=True)
-def _flaw_of_queue(state: Any, level: Any, number: int) -> int:
-    slot, before, count, total = level["head"], np.uint32(NO_ORDER), 0, 0
     if level["count"] == 0:
         return 5
+    stops = side != order_side
+    shown_count = int64(level["count"]) - int64(level["hidden_count"])
+    shown = _queue(state, level, number, order_side, stops, False)
+    hidden = _queue(state, level, number, order_side, stops, True)
+    if shown[3] or hidden[3]:
+        return shown[3] if shown[3] else hidden[3]
+    if shown[0] != shown_count:
+        return 8
+    if hidden[0] != level["hidden_count"]:
+        return 22
+    return 0 if shown[1] == level["quantity"] and shown[2] + hidden[2] == level["dark"] else 7
+
+
+@inner
+def _queue(state: Any, level: Any, number: int, side: int, stops: bool, hidden: bool) -> Any:
+    """Orders, shown lots, lots that are not, and the flaw, of one of a level's two queues."""
+    none = int64(NO_ORDER)
+    if hidden:
+        slot, tail = int64(level["hidden_head"]) - 1, int64(level["hidden_tail"]) - 1
+        slot, tail = (none, none) if slot < 0 else (slot, tail)
+    else:
+        slot, tail = int64(level["head"]), int64(level["tail"])
+        if level["count"] == level["hidden_count"]:
+            slot, tail = none, none
+    before, count, shown, dark = none, 0, 0, 0
     while slot != NO_ORDER:
-        order = state["orders"][slot]
+        order, extra = state["orders"][slot], state["extras"][slot]
         if order["preceding"] != before or order["order_id"] == 0:
-            return 6
-        if order["level"] != number or order["instrument"] != level["instrument"] or order["side"] != level["side"]:
-            return 9
+            return count, shown, dark, 6
+        if order["level"] != number or order["instrument"] != level["instrument"] or order["side"] != side:
+            return count, shown, dark, 9
         if order["leaves"] <= 0 or order["leaves"] > order["quantity"]:
-            return 10
-        count, total, before, slot = count + 1, total + order["leaves"], slot, order["following"]
-    if level["tail"] != before:
-        return 6
-    if total != level["quantity"]:
-        return 7
-    return 0 if count == level["count"] else 8
+            return count, shown, dark, 10
+        seen = extra["shown"] if order["special"] and not stops else order["leaves"]
+        wrong = seen < 0 or seen > order["leaves"] or (seen == 0) != hidden
+        if order["special"] and (extra["where"] != (2 if stops else 1) or (wrong and not stops)):
+            return count, shown, dark, 21
+        count, shown, dark, before, slot = (
+            count + 1,
+            shown + seen,
+            dark + order["leaves"] - seen,
+            slot,
+            int64(order["following"]),
+        )
+    return count, shown, dark, 0 if tail == before else 6
 
 
-@njit(cache=True)
+@inner
 def _orders_of_side(state: Any, book: Any, side: int) -> int:
     number, count = book["levels"][side], 0
     while number:
@@ -130,19 +187,76 @@ def _orders_of_side(state: Any, book: Any, side: int) -> int:
     return count
 
 
-@njit(cache=True)
+@inner
+def _flaw_of_lists(state: Any, instrument: int) -> int:
+    for which in range(1, LISTS):
+        slot, before = first_listed(state, instrument, which), int64(NO_ORDER)
+        if which == ELECTED and slot != NO_ORDER:
+            return 27
+        while slot != NO_ORDER:
+            order, extra = state["orders"][slot], state["extras"][slot]
+            live = order["order_id"] != 0 and order["special"] != 0 and order["instrument"] == instrument
+            if not live or extra["listed"] != which or extra["preceding"] != before:
+                return 23
+            before, slot = slot, next_listed(state, slot)
+        if int64(state["rules"][instrument]["tails"][which]) != (0 if before == NO_ORDER else before + 1):
+            return 23
+    return 0
+
+
+@inner
+def _waiting(state: Any, instrument: int) -> int:
+    """Orders on lists that stand nowhere."""
+    count = 0
+    for which in range(1, LISTS):
+        slot = first_listed(state, instrument, which)
+        while slot != NO_ORDER:
+            if state["extras"][slot]["where"] == 0:
+                count += 1
+            slot = next_listed(state, slot)
+    return count
+
+
+@inner
+def _flaw_of_orders(state: Any, where: Any) -> int:
+    """What each live order says of itself: partner, expiry, a list if it stands nowhere."""
+    due = 0
+    for slot in range(state["order_bound"]):
+        order, extra = state["orders"][slot], state["extras"][slot]
+        if order["order_id"] == 0 or not order["special"]:
+            continue
+        where[0] = slot
+        if extra["where"] == 0 and extra["listed"] == 0:
+            return 24
+        partner = int64(extra["partner"]) - 1
+        if partner >= 0:
+            other = state["orders"][partner]
+            if other["order_id"] == 0 or not other["special"] or int64(state["extras"][partner]["partner"]) != slot + 1:
+                return 25
+        if extra["expiry_ns"]:
+            due += 1
+            place = int64(extra["expiry_place"]) - 1
+            if place < 0 or int64(state["expiries"][place]) != slot:
+                return 26
+            if place > 0 and state["extras"][int64(state["expiries"][(place - 1) >> 1])]["expiry_ns"] > extra["expiry_ns"]:
+                return 26
+    where[0] = -1
+    return 0 if due == state["expiry_count"] else 26
+
+
+@inner
 def _live(state: Any) -> int:
     count = 0
-    for slot in range(state["orders"].shape[0]):
+    for slot in range(state["order_bound"]):
         if state["orders"][slot]["order_id"] != 0:
             count += 1
     return count
 
 
-@njit(cache=True)
+@inner
 def _flaw_of_accounts(state: Any, where: Any) -> int:
     total = 0
-    for account in range(state["accounts"].shape[0]):
+    for account in range(state["account_bound"]):
         where[0], owner = account, state["accounts"][account]
         block, before, count = owner["first"], np.uint32(0), 0
         while block:

@@ -6,21 +6,21 @@ Ranks, ids and the shape of a node: see ``matcher/layout.py``.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from matcher.layout import RANKS, WORST
 from shm.atomics import leading_zeros, trailing_zeros
+from shm.inner import inner
 
 ONE = np.uint64(1)
 
 
-@njit(cache=True)
+@inner
 def rank_of(side: int, price: int) -> Any:
     """The price in ticks as a rank of ``side``; the same function turns a rank back into a price."""
     return price ^ ((np.int64(side) - 1) & RANKS)
 
 
-@njit(cache=True)
+@inner
 def reach_level(state: Any, book: Any, instrument: int, side: int, rank: int) -> Any:
     """The level of ``rank`` on ``side`` of the instrument's ``book``, made if it is not there. A level must be free."""
     if rank == book["best"][side]:
@@ -45,7 +45,7 @@ def reach_level(state: Any, book: Any, instrument: int, side: int, rank: int) ->
     return level
 
 
-@njit(cache=True)
+@inner
 def find_level(state: Any, book: Any, side: int, rank: int) -> Any:
     """The level of ``rank``, or 0."""
     child = book["roots"][side]
@@ -59,7 +59,7 @@ def find_level(state: Any, book: Any, side: int, rank: int) -> Any:
     return level if state["levels"][level]["rank"] == rank else np.uint32(0)
 
 
-@njit(cache=True)
+@inner
 def drop_level(state: Any, book: Any, side: int, level: int) -> None:
     """Take the empty ``level`` out of the trie; if it was the best, the next one is."""
     gone = state["levels"][level]
@@ -81,7 +81,7 @@ def drop_level(state: Any, book: Any, side: int, level: int) -> None:
     state["level_count"] -= 1
 
 
-@njit(cache=True)
+@inner
 def next_level(state: Any, level: int) -> Any:
     """The level behind ``level`` on its side, or 0: for walking a book, best first."""
     rank, parent = state["levels"][level]["rank"], state["levels"][level]["node"]
@@ -95,12 +95,25 @@ def next_level(state: Any, level: int) -> Any:
     return np.uint32(0)
 
 
-@njit(cache=True)
+@inner
+def previous_level(state: Any, level: int) -> Any:
+    """The level before ``level`` on its side, or 0: for walking a book towards its best."""
+    rank, parent = state["levels"][level]["rank"], state["levels"][level]["node"]
+    while parent != 0:
+        node = state["nodes"][parent]
+        below = node["bitmap"] & ((ONE << _offset(rank, node)) - ONE)
+        if below:
+            return _highest(state, state["children"][parent]["child"][63 - leading_zeros(below)])
+        parent = node["parent"]
+    return np.uint32(0)
+
+
+@inner
 def _offset(rank: int, node: Any) -> Any:
     return np.uint64((rank >> np.int64(node["shift"])) & 63)
 
 
-@njit(cache=True)
+@inner
 def _lowest(state: Any, child: int) -> Any:
     """The best level under ``child``."""
     while child & 1 == 0:
@@ -108,20 +121,28 @@ def _lowest(state: Any, child: int) -> Any:
     return np.uint32(child >> 1)
 
 
-@njit(cache=True)
+@inner
+def _highest(state: Any, child: int) -> Any:
+    """The worst level under ``child``."""
+    while child & 1 == 0:
+        child = state["children"][child >> 1]["child"][63 - leading_zeros(state["nodes"][child >> 1]["bitmap"])]
+    return np.uint32(child >> 1)
+
+
+@inner
 def _note_best(book: Any, side: int, rank: int, level: int) -> None:
     book["count"][side] += 1
     if rank < book["best"][side]:
         _set_best(book, side, rank, level)
 
 
-@njit(cache=True)
+@inner
 def _set_best(book: Any, side: int, rank: int, level: int) -> None:
     book["best"][side] = rank
     book["levels"][side] = level
 
 
-@njit(cache=True)
+@inner
 def _new_level(state: Any, instrument: int, side: int, rank: int) -> Any:
     level = state["level_free"]
     if level:
@@ -136,7 +157,7 @@ def _new_level(state: Any, instrument: int, side: int, rank: int) -> Any:
     return level
 
 
-@njit(cache=True)
+@inner
 def _fork(state: Any, book: Any, side: int, parent: int, child: int, rank: int) -> Any:
     """Put a new node between ``parent`` and ``child``, just high enough to hold both ``child`` and ``rank``."""
     below = state["levels"][child >> 1]["rank"] if child & 1 else state["nodes"][child >> 1]["base"]
@@ -149,7 +170,7 @@ def _fork(state: Any, book: Any, side: int, parent: int, child: int, rank: int) 
     return fresh
 
 
-@njit(cache=True)
+@inner
 def _attach_node(state: Any, book: Any, side: int, parent: int, node: int, rank: int) -> None:
     """Hang ``node`` where the child that holds ``rank`` was."""
     if parent == 0:
@@ -159,7 +180,7 @@ def _attach_node(state: Any, book: Any, side: int, parent: int, node: int, rank:
         _hang(state, parent, np.uint32(node << 1), rank)
 
 
-@njit(cache=True)
+@inner
 def _attach(state: Any, book: Any, side: int, parent: int, child: int) -> None:
     """Hang the level ``child`` under ``parent``, or from the root."""
     if parent == 0:
@@ -169,7 +190,7 @@ def _attach(state: Any, book: Any, side: int, parent: int, child: int) -> None:
         _hang(state, parent, child, state["levels"][child >> 1]["rank"])
 
 
-@njit(cache=True)
+@inner
 def _hang(state: Any, parent: int, child: int, rank: int) -> None:
     """Make ``child``, which holds ``rank``, a child of the node ``parent``."""
     node = state["nodes"][parent]
@@ -182,7 +203,7 @@ def _hang(state: Any, parent: int, child: int, rank: int) -> None:
         state["nodes"][child >> 1]["parent"] = parent
 
 
-@njit(cache=True)
+@inner
 def _collapse(state: Any, book: Any, side: int, lonely: int) -> None:
     """A node that is left with one child gives its place to it."""
     node = state["nodes"][lonely]
@@ -200,7 +221,7 @@ def _collapse(state: Any, book: Any, side: int, lonely: int) -> None:
     state["node_free"] = lonely
 
 
-@njit(cache=True)
+@inner
 def _new_node(state: Any) -> Any:
     node = state["node_free"]
     if node:

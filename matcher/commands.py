@@ -4,7 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from shm.records import COMMAND, NO_INSTRUMENT, RISKD_ORIGIN, CommandKind, OrderType, Side, TimeInForce
+from shm.records import (
+    COMMAND,
+    NO_ACCOUNT,
+    NO_INSTRUMENT,
+    RISKD_ORIGIN,
+    RULES_COMMAND,
+    CommandKind,
+    InstrumentState,
+    OrderFlag,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 
 def new(
@@ -23,6 +35,48 @@ def new(
     order["side"], order["price"], order["quantity"] = side, price, quantity
     order["type"], order["time_in_force"] = type, time_in_force
     return order
+
+
+def extended(order: Any, *, linked_to: int = 0, **terms: int) -> Any:
+    """``order``, an array of one NEW, with more of COMMAND's fields set, and the flag that says so.
+
+    ``linked_to`` is the client order id of the order that it is paired with. Example:
+    ``extended(new(0, 1, Side.BUY, 100, 50), display_quantity=10)``.
+    """
+    terms["flags"] = terms.get("flags", 0) | OrderFlag.EXTENDED
+    for name, value in terms.items():
+        order[name] = value
+    order["order_id"] = linked_to
+    return order
+
+
+def reduce(account: int, client_order_id: int, quantity: int, *, instrument: int = 0) -> Any:
+    """One REDUCE of the order that ``client_order_id`` names, by ``quantity`` lots."""
+    order = _command(CommandKind.REDUCE, account, instrument, client_order_id)
+    order["quantity"] = quantity
+    return order
+
+
+def set_state(instrument: int, state: InstrumentState) -> Any:
+    """One STATE."""
+    made = _command(CommandKind.STATE, NO_ACCOUNT, instrument, 0)
+    made["type"] = state
+    return made
+
+
+def set_rules(instrument: int, **rules: int) -> Any:
+    """One RULES: the fields of RULES_COMMAND, what is not named is 0."""
+    made = _command(CommandKind.RULES, NO_ACCOUNT, instrument, 0)
+    for name, value in rules.items():
+        made.view(RULES_COMMAND)[name] = value
+    return made
+
+
+def clock(time_ns: int) -> Any:
+    """One CLOCK at ``time_ns``."""
+    made = _command(CommandKind.CLOCK, NO_ACCOUNT, NO_INSTRUMENT, 0)
+    made["time_ns"] = time_ns
+    return made
 
 
 def cancel(account: int, client_order_id: int, *, instrument: int = 0) -> Any:

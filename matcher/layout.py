@@ -1,6 +1,9 @@
 """How a matcher's state lies in memory: one record, all pools inside. Layout only: no algorithm lives here.
 
-    HEAD (once)   counters, free lists, scratch: what nearly every command touches
+    HEAD (once)   counters, bounds, free lists, where the rings are: what nearly every command touches
+
+The layout is the same for every matcher, as large as the largest may be, so that the kernels are compiled once and not for
+every choice of bounds: ``matcher/state.py`` reserves addresses for all of it, and memory comes where something is written.
 
     INSTRUMENT  64 bytes, by instrument id        ORDER  64 bytes, by the slot in the order id
       0 best      2 x i8  best rank of each side    0 order_id         i8  0: the slot is free
@@ -8,19 +11,24 @@
      24 roots     2 x u4  of each side's trie      16 leaves           i8  lots still open
      32 count     2 x u4  levels of each side      24 quantity         i8  lots in all, executed ones included
      40 defined       u1  1 once it is             32 level            u4
-     41 pad          23                            36 following        u4  next in the level's queue, or NO_ORDER
-                                                   40 preceding        u4
-                                                   44 place            u4  in the account's blocks
-    LEVEL  64 bytes, by level id (0 is none)       48 account          i4
-      0 rank          i8  price as ranked          52 session          i4  that entered it
-      8 quantity      i8  lots open at it          56 instrument       i4
-     16 head          u4  first order              60 side u1  type u1  time_in_force u1  pad
-     20 tail          u4  last order
-     24 node          u4  of the trie, 0: it hangs  ACCOUNT  16 bytes, by account id
-     28 instrument    i4     from the root           0 first   u4  oldest block of its resting orders (0 is none)
-     32 count         u4  orders at it               4 last    u4  newest
-     36 side          u1                             8 orders  u4  at rest
-     37 pad          27                             12 defined u1, pad 3
+     41 state         u1  InstrumentState          36 following        u4  next in the level's queue, or NO_ORDER
+     42 special       u1  0: orders only trade     40 preceding        u4
+     43 pad            5     and rest              44 place            u4  in the account's blocks, or 0
+     48 last_price    i8  0 before the first       48 account          i4
+     56 pad            8                           52 session          i4  that entered it
+                                                   56 instrument       i4
+    LEVEL  64 bytes, by level id (0 is none)       60 side u1  type u1  time_in_force u1
+      0 rank          i8  price as ranked          63 special          u1  1: its EXTRA counts
+      8 quantity      i8  lots shown at it
+     16 head, tail  2xu4  of the shown orders      ACCOUNT  16 bytes, by account id
+     24 node          u4  of the trie, 0: it hangs   0 first   u4  oldest block of its resting orders (0 is none)
+     28 instrument    i4     from the root           4 last    u4  newest
+     32 count         u4  orders at it               8 orders  u4  at rest or waiting
+     36 side          u1, pad 3                     12 defined u1  1; TRACKED with AccountFlag.TRACK_POSITION; pad 3
+     40 hidden_head, hidden_tail, hidden_count
+                    3xu4  slot + 1, slot + 1, orders
+     52 pad            4
+     56 dark          i8  lots not shown
 
     NODE  32 bytes, CHILDREN  64 x u4, both by     BLOCK  64 bytes, by block id
     node id (0 is none)                              0 following  u4  newer block of the account
@@ -30,6 +38,10 @@
      20 shift   u4  each child spans 1 << shift     12 orders    13 x u4  slots
      24 pad      8
 
+What few orders and instruments need lies apart, so that the others never touch it: EXTRA by slot, RULES by instrument, and
+``triggers``, a second INSTRUMENT each whose levels are stop prices: buy stops on its sell side, lowest first, sell stops on its
+buy side. ``expiries`` is a heap of slots by (expiry, order id), ``positions`` a table of the accounts that are tracked.
+
 Prices are ranked so that the best has the lowest number on both sides: a sell's rank is its price, a buy's is RANKS - price.
 Then one trie, one comparison and one "next" do for both, and no branch asks for the side, which is random.
 
@@ -38,11 +50,13 @@ prices. A child is ``id << 1 | is_level``; 0 is none. A resting order has a plac
 entry; a block is freed when its last order is gone, so there are never more blocks in use than orders at rest.
 """
 
-from typing import Any, Final, NamedTuple
+from enum import IntEnum
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from shm.records import EVENT, SLOT_BOUND
+from shm.records import COMMAND, EVENT
+from shm.ring_layout import RING_WORDS
 
 PRICE_BITS: Final = 48
 RANKS: Final = (1 << PRICE_BITS) - 1
@@ -52,6 +66,40 @@ WORST: Final = 1 << PRICE_BITS
 NO_ORDER: Final = 0xFFFFFFFF
 BLOCK_ORDERS: Final = 13
 PLACE_BITS: Final = 4
+TRACKED: Final = 3
+"""``defined`` of an account whose positions the matcher keeps."""
+TRACKED_ORDER: Final = 1 << 15
+"""In the ``flags`` of an EXTRA: the order's account is tracked."""
+
+
+class Special(IntEnum):
+    """Bits of ``special`` of an instrument: why its commands take the longer way."""
+
+    NOT_CONTINUOUS = 1
+    RULED = 2
+    """It has collars, or another policy than price-time."""
+    WATCHED = 4
+    """Stops, trailing, pegged or all-or-none orders look at what happens."""
+
+
+class Where(IntEnum):
+    """``where`` an order stands: on its way or waiting, in the book, or among the stops."""
+
+    NOWHERE = 0
+    BOOK = 1
+    STOPS = 2
+
+
+class Listed(IntEnum):
+    """The list that an order is on, in the order of entry."""
+
+    NONE = 0
+    TRAILING = 1
+    ALL_OR_NONE = 2
+    AT_CLOSE = 3
+    PEGGED = 4
+    ELECTED = 5
+
 
 HEAD: Final = [
     ("command_sequence", "<i8"),  # last command done
@@ -76,8 +124,29 @@ HEAD: Final = [
     ("block_fresh", "<u4"),
     ("unused", "u1", (8,)),
     # 128
-    ("scratch", EVENT, (1,)),  # where an event goes that nobody is to see
+    ("events_slots", "<i8"),  # addresses in this process, and slots less one: see ``wire`` in matcher/state.py
+    ("events_words", "<i8"),
+    ("events_mask", "<i8"),
+    ("commands_slots", "<i8"),
+    ("commands_words", "<i8"),
+    ("commands_mask", "<i8"),
+    ("order_bound", "<i8"),
+    ("position_mask", "<i8"),
+    # 192
+    ("instrument_bound", "<i4"),
+    ("account_bound", "<i4"),
+    ("touched_first", "<i4"),  # instruments to settle: number + 1, chained by RULES.touched_next
+    ("touched_last", "<i4"),
+    ("expiry_count", "<u4"),
+    ("position_count", "<u4"),
+    ("unused_2", "u1", (40,)),
+    # 256
+    ("scratch", EVENT, (1,)),  # where an event goes that nobody is to see, and what one looks like
+    ("command_like", COMMAND, (1,)),
+    ("ring_like", RING_WORDS, (1,)),
 ]
+WIRING: Final = ("hook", "reader", *(name for name, *_ in HEAD if str(name).startswith(("events_", "commands_"))))
+"""What of the head is about this process and no other."""
 
 INSTRUMENT: Final = np.dtype(
     [
@@ -86,7 +155,11 @@ INSTRUMENT: Final = np.dtype(
         ("roots", "<u4", (2,)),
         ("count", "<u4", (2,)),
         ("defined", "u1"),
-        ("pad", "u1", (23,)),
+        ("state", "u1"),
+        ("special", "u1"),
+        ("pad", "u1", (5,)),
+        ("last_price", "<i8"),
+        ("pad_2", "u1", (8,)),
     ]
 )
 ORDER: Final = np.dtype(
@@ -105,7 +178,29 @@ ORDER: Final = np.dtype(
         ("side", "u1"),
         ("type", "u1"),
         ("time_in_force", "u1"),
-        ("pad", "u1"),
+        ("special", "u1"),
+    ]
+)
+EXTRA: Final = np.dtype(
+    [
+        ("price", "<i8"),  # as last sent or restated
+        ("stop_price", "<i8"),  # that triggers it; 0: it has none yet
+        ("offset", "<i8"),  # of a trailing order its distance, of a pegged one what is added to the reference
+        ("display", "<i8"),
+        ("shown", "<i8"),  # what is left of the shown part, in the book
+        ("expiry_ns", "<i8"),
+        ("following", "<u4"),  # in the list that it is on, or NO_ORDER
+        ("preceding", "<u4"),
+        ("partner", "<u4"),  # slot + 1
+        ("expiry_place", "<u4"),  # in the heap, plus one
+        ("group", "<i4"),
+        ("flags", "<u2"),  # OrderFlag, and TRACKED_ORDER
+        ("step", "<u2"),
+        ("rule", "u1"),
+        ("where", "u1"),
+        ("listed", "u1"),  # the list that it is on
+        ("active", "u1"),  # a stop that was triggered
+        ("pad", "u1", (52,)),
     ]
 )
 LEVEL: Final = np.dtype(
@@ -118,9 +213,40 @@ LEVEL: Final = np.dtype(
         ("instrument", "<i4"),
         ("count", "<u4"),
         ("side", "u1"),
-        ("pad", "u1", (27,)),
+        ("pad", "u1", (3,)),
+        ("hidden_head", "<u4"),
+        ("hidden_tail", "<u4"),
+        ("hidden_count", "<u4"),
+        ("pad_2", "u1", (4,)),
+        ("dark", "<i8"),
     ]
 )
+LISTS: Final = 6
+RULES: Final = np.dtype(
+    [
+        ("reference_price", "<i8"),
+        ("static_low", "<i8"),
+        ("static_high", "<i8"),
+        ("dynamic_collar", "<i8"),
+        ("minimum_allocation", "<i8"),
+        ("anchor", "<i8"),  # what the dynamic collar is held against during a command
+        ("told_price", "<i8"),  # the last INDICATIVE of this state
+        ("told_volume", "<i8"),
+        # 64
+        ("told_imbalance", "<i8"),
+        ("heads", "<u4", (LISTS,)),
+        ("tails", "<u4", (LISTS,)),
+        ("touched_next", "<i4"),
+        ("pad", "u1", (4,)),
+        # 128
+        ("touched", "u1"),
+        ("told_side", "u1"),
+        ("policy", "u1"),
+        ("flags", "u1"),
+        ("pad_2", "u1", (60,)),
+    ]
+)
+POSITION: Final = np.dtype([("key", "<i8"), ("net", "<i8")])
 NODE: Final = np.dtype(
     [("bitmap", "<u8"), ("base", "<i8"), ("parent", "<u4"), ("shift", "<u4"), ("pad", "u1", (8,))],
 )
@@ -149,33 +275,62 @@ class Bounds(NamedTuple):
 
     def problems(self) -> list[str]:
         """What is wrong with these numbers, in words; empty when nothing is."""
-        named = self._asdict().items()
-        wrong = [f"{name} must be at least 1, not {count}" for name, count in named if count < 1]
-        if self.orders > SLOT_BOUND:
-            wrong.append(f"orders must be at most {SLOT_BOUND:,}, not {self.orders:,}")
-        return wrong
+        pairs = zip(self._asdict().items(), LARGEST, strict=True)
+        return [f"{name} must be 1 to {most:,}, not {count:,}" for (name, count), most in pairs if not 1 <= count <= most]
 
 
-def state_dtype(bounds: Bounds) -> np.dtype[Any]:
-    """The whole state as one record. Every pool begins on a cache line; pools whose id 0 means none have one more."""
-    return np.dtype(
-        [
-            *HEAD,
-            ("instruments", INSTRUMENT, (bounds.instruments,)),
-            ("levels", LEVEL, (bounds.levels + 1,)),
-            ("orders", ORDER, (bounds.orders,)),
-            ("blocks", BLOCK, (bounds.orders + 1,)),
-            ("children", CHILDREN, (bounds.levels + 1,)),
-            ("nodes", NODE, ((bounds.levels + 2) // 2 * 2,)),
-            ("accounts", ACCOUNT, (-(-bounds.accounts // 4) * 4,)),
-        ]
-    )
+LARGEST: Final = Bounds(instruments=1 << 17, accounts=1 << 20, orders=1 << 21, levels=1 << 21)
 
 
+def pools(bounds: Bounds) -> dict[str, int]:
+    """How many of each pool's elements are in use with these bounds. Pools whose id 0 means none have one more."""
+    instruments, accounts, orders, levels = bounds
+    return {
+        "instruments": instruments,
+        "triggers": instruments,
+        "rules": instruments,
+        "accounts": accounts,
+        "expiries": orders,
+        "positions": position_places(orders),
+        "orders": orders,
+        "extras": orders,
+        "blocks": orders + 1,
+        "nodes": levels + 1,
+        "levels": levels + 1,
+        "children": levels + 1,
+    }
+
+
+def position_places(orders: int) -> int:
+    """Places of the table of positions: a power of two, at least twice the orders."""
+    return max(4, 1 << (2 * orders - 1).bit_length())
+
+
+POOLS: Final = {
+    "instruments": INSTRUMENT,
+    "triggers": INSTRUMENT,
+    "rules": RULES,
+    "accounts": ACCOUNT,
+    "expiries": np.dtype("<u4"),
+    "positions": POSITION,
+    "orders": ORDER,
+    "extras": EXTRA,
+    "blocks": BLOCK,
+    "nodes": NODE,
+    "levels": LEVEL,
+    "children": CHILDREN,
+}
+LINE: Final = 64
+STATE: Final = np.dtype([*HEAD, *((name, POOLS[name], (-(-count // LINE) * LINE,)) for name, count in pools(LARGEST).items())])
+"""The whole state as one record. Every pool begins on a cache line."""
+assert STATE.fields is not None
+assert max(STATE.fields[name][1] for name in POOLS) < 1 << 31, "Numba reckons the offset of a field in 32 bits"
+
+for _dtype, _size in ((EXTRA, 128), (RULES, 192), (POSITION, 16)):
+    assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
 for _dtype, _size in ((INSTRUMENT, 64), (ORDER, 64), (LEVEL, 64), (BLOCK, 64), (NODE, 32), (ACCOUNT, 16), (CHILDREN, 256)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
-assert np.dtype(HEAD).itemsize == 256
+assert np.dtype(HEAD).itemsize == 256 + 128 + 128 + RING_WORDS.itemsize
 assert BLOCK_ORDERS <= 1 << PLACE_BITS and BLOCK_ORDERS <= 16
-assert SLOT_BOUND < NO_ORDER
 for _name, _at in {"level": 32, "account": 48, "instrument": 56}.items():
     assert ORDER.fields is not None and ORDER.fields[_name][1] == _at

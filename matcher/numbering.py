@@ -4,9 +4,11 @@ Sequence, slot and order id of a NEW; order id of a CANCEL or REPLACE by (accoun
 which the numbers would make no sense. It is a riskd without delay: a slot is free, and a name forgotten, as soon as the
 command before has been handled. Limits, money and units are not its business.
 
-    NUMBERING      sequence i8, absorbed i8 (last event seen), free_count i8, pad 40; then
+    NUMBERING      sequence i8, absorbed i8 (last event seen), free_count i8, order_bound i8, entry_mask i8, pad 24; then
     free           u4 by height of the stack: slots not in use, the one freed last on top
     entries        ENTRY, a power of two of them, open addressing: order_id 0 is an empty one
+
+Like the matcher's state it has one layout, as large as the largest may be, and uses as much of it as it was made for.
 """
 
 from typing import Any, Final
@@ -14,44 +16,62 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from matcher.emit import event_at, events_words
+from matcher.layout import LARGEST
+from matcher.state import reserve
+from shm.atomics import int64
+from shm.inner import inner
 from shm.reasons import Reason
-from shm.records import SLOT_BITS, SLOT_BOUND, CommandKind, EventKind, OrderType, Side, TimeInForce
+from shm.records import SLOT_BITS, SLOT_BOUND, CommandKind, EventKind, OrderFlag, OrderType, Side, TimeInForce
 from shm.ring import published
 
 ENTRY: Final = np.dtype([("order_id", "<i8"), ("client_order_id", "<u8"), ("account", "<i4"), ("pad", "u1", (12,))])
 assert ENTRY.itemsize == 32
 
-NEW, CANCEL, REPLACE = int(CommandKind.NEW), int(CommandKind.CANCEL), int(CommandKind.REPLACE)
-LIMIT, MARKET, GTC, IOC = int(OrderType.LIMIT), int(OrderType.MARKET), int(TimeInForce.GTC), int(TimeInForce.IOC)
-REJECTED, TRADE, CANCELLED = int(EventKind.REJECTED), int(EventKind.TRADE), int(EventKind.CANCELLED)
-SELL = int(Side.SELL)
-UNKNOWN_SIDE, UNKNOWN_TYPE = int(Reason.UNKNOWN_SIDE), int(Reason.UNKNOWN_TYPE)
-UNKNOWN_TIME_IN_FORCE = int(Reason.UNKNOWN_TIME_IN_FORCE)
-QUANTITY_NOT_POSITIVE, PRICE_NOT_POSITIVE = int(Reason.QUANTITY_NOT_POSITIVE), int(Reason.PRICE_NOT_POSITIVE)
-DUPLICATE_CLIENT_ORDER_ID = int(Reason.DUPLICATE_CLIENT_ORDER_ID)
-ORDER_POOL_FULL, UNKNOWN_ORDER = int(Reason.ORDER_POOL_FULL), int(Reason.UNKNOWN_ORDER)
+NEW, CANCEL, REPLACE = int64(CommandKind.NEW), int64(CommandKind.CANCEL), int64(CommandKind.REPLACE)
+REDUCE, EXTENDED = int64(CommandKind.REDUCE), int64(OrderFlag.EXTENDED)
+LIMIT, PEGGED_MIDDLE = int64(OrderType.LIMIT), int64(OrderType.PEGGED_MIDDLE)
+GTC, AT_CLOSE = int64(TimeInForce.GTC), int64(TimeInForce.AT_CLOSE)
+REJECTED, TRADE, CANCELLED = int64(EventKind.REJECTED), int64(EventKind.TRADE), int64(EventKind.CANCELLED)
+SELL = int64(Side.SELL)
+UNKNOWN_SIDE, UNKNOWN_TYPE = int64(Reason.UNKNOWN_SIDE), int64(Reason.UNKNOWN_TYPE)
+UNKNOWN_TIME_IN_FORCE = int64(Reason.UNKNOWN_TIME_IN_FORCE)
+QUANTITY_NOT_POSITIVE, PRICE_NOT_POSITIVE = int64(Reason.QUANTITY_NOT_POSITIVE), int64(Reason.PRICE_NOT_POSITIVE)
+DUPLICATE_CLIENT_ORDER_ID = int64(Reason.DUPLICATE_CLIENT_ORDER_ID)
+ORDER_POOL_FULL, UNKNOWN_ORDER = int64(Reason.ORDER_POOL_FULL), int64(Reason.UNKNOWN_ORDER)
 
 
-def numbering_dtype(orders: int) -> np.dtype[Any]:
-    """The whole numbering as one record, for ``orders`` slots."""
-    entries = 1 << (2 * orders - 1).bit_length()
-    return np.dtype(
-        [
-            ("sequence", "<i8"),
-            ("absorbed", "<i8"),
-            ("free_count", "<i8"),
-            ("pad", "u1", (40,)),
-            ("free", "<u4", (orders,)),
-            ("entries", ENTRY, (entries,)),
-        ]
-    )
+NUMBERING: Final = np.dtype(
+    [
+        ("sequence", "<i8"),
+        ("absorbed", "<i8"),
+        ("free_count", "<i8"),
+        ("order_bound", "<i8"),
+        ("entry_mask", "<i8"),
+        ("pad", "u1", (24,)),
+        ("free", "<u4", (LARGEST.orders,)),
+        ("entries", ENTRY, (2 * LARGEST.orders,)),
+    ]
+)
+_HEAD_BYTES: Final = 64
 
 
-def clear(numbering: Any) -> None:
-    """Make a zeroed numbering an empty one: every slot free, slot 0 on top."""
-    orders = numbering["free"].shape[0]
-    numbering["free"][:] = np.arange(orders - 1, -1, -1)
-    numbering["free_count"] = orders
+def empty_numbering(orders: int) -> Any:
+    """A numbering with ``orders`` slots, every one free, slot 0 on top."""
+    numbering = reserve(NUMBERING)[0]
+    numbering["free"][:orders] = np.arange(orders - 1, -1, -1)
+    numbering["free_count"] = numbering["order_bound"] = orders
+    numbering["entry_mask"] = max(2, 1 << (2 * orders - 1).bit_length()) - 1
+    return numbering
+
+
+def used_numbering(numbering: Any) -> list[Any]:
+    """What of it is in use, as arrays of bytes: for a snapshot."""
+    whole, orders = numbering.base.view(np.uint8), int(numbering["order_bound"])
+    assert NUMBERING.fields is not None
+    free, entries = NUMBERING.fields["free"][1], NUMBERING.fields["entries"][1]
+    entries_end = entries + (int(numbering["entry_mask"]) + 1) * ENTRY.itemsize
+    return [whole[:_HEAD_BYTES], whole[free : free + 4 * orders], whole[entries:entries_end]]
 
 
 @njit(cache=True)
@@ -64,7 +84,7 @@ def number(numbering: Any, command: Any) -> None:
         return
     if kind == NEW:
         _number_new(numbering, command)
-    elif kind in (CANCEL, REPLACE):
+    elif kind in (CANCEL, REPLACE, REDUCE):
         at = _find(numbering, command["account"], command["client_order_id"])
         command["order_id"] = numbering["entries"][at]["order_id"]
         if command["order_id"] == 0:
@@ -72,11 +92,10 @@ def number(numbering: Any, command: Any) -> None:
 
 
 @njit(cache=True)
-def absorb(numbering: Any, events: Any) -> None:
+def absorb(numbering: Any, state: Any) -> None:
     """Look at the events published since the last time: what is terminal frees its slot and its name."""
-    slots = events["slots"]
-    for sequence in range(numbering["absorbed"] + 1, published(events) + 1):
-        event = slots[sequence & (slots.shape[0] - 1)]
+    for sequence in range(numbering["absorbed"] + 1, published(events_words(state)) + 1):
+        event = event_at(state, sequence)
         if event["kind"] == TRADE:
             if event["leaves"] == 0:
                 _forget(numbering, event["account"], event["client_order_id"], event["order_id"])
@@ -87,8 +106,11 @@ def absorb(numbering: Any, events: Any) -> None:
         numbering["absorbed"] = sequence
 
 
-@njit(cache=True)
+@inner
 def _number_new(numbering: Any, command: Any) -> None:
+    if command["flags"] & EXTENDED and command["order_id"] != 0 and not _find_linked(numbering, command):
+        command["verdict"] = UNKNOWN_ORDER
+        return
     at = _find(numbering, command["account"], command["client_order_id"])
     command["verdict"] = _refusal(numbering, command, numbering["entries"][at]["order_id"])
     if command["verdict"] != 0:
@@ -101,15 +123,25 @@ def _number_new(numbering: Any, command: Any) -> None:
     entry["account"] = command["account"]
 
 
-@njit(cache=True)
+@inner
+def _find_linked(numbering: Any, command: Any) -> bool:
+    """Turn the client order id of the order to link with, in ``order_id``, into its slot; False: there is none."""
+    at = _find(numbering, command["account"], np.uint64(command["order_id"]))
+    other = numbering["entries"][at]["order_id"]
+    command["order_id"] = 0
+    command["linked"] = (other & (SLOT_BOUND - 1)) + 1 if other else 0
+    return other != 0
+
+
+@inner
 def _refusal(numbering: Any, command: Any, namesake: int) -> int:
     """Why riskd would refuse a NEW, by the numbers alone; 0 when it would not."""
     kind, validity = command["type"], command["time_in_force"]
     if command["side"] > SELL:
         return UNKNOWN_SIDE
-    if kind not in (LIMIT, MARKET):
+    if kind < LIMIT or kind > PEGGED_MIDDLE:
         return UNKNOWN_TYPE
-    if validity not in (GTC, IOC):
+    if validity < GTC or validity > AT_CLOSE:
         return UNKNOWN_TIME_IN_FORCE
     if command["quantity"] <= 0:
         return QUANTITY_NOT_POSITIVE
@@ -122,7 +154,7 @@ def _refusal(numbering: Any, command: Any, namesake: int) -> int:
     return 0
 
 
-@njit(cache=True)
+@inner
 def _forget(numbering: Any, account: int, client_order_id: int, order_id: int) -> None:
     at = _find(numbering, account, client_order_id)
     if order_id == 0 or numbering["entries"][at]["order_id"] != order_id:
@@ -132,11 +164,11 @@ def _forget(numbering: Any, account: int, client_order_id: int, order_id: int) -
     numbering["free_count"] += 1
 
 
-@njit(cache=True)
+@inner
 def _find(numbering: Any, account: int, client_order_id: int) -> int:
     """Where the name is, or the empty entry where it would be."""
     entries = numbering["entries"]
-    mask = entries.shape[0] - 1
+    mask = numbering["entry_mask"]
     at = _home(account, client_order_id, mask)
     while entries[at]["order_id"] != 0 and (
         entries[at]["client_order_id"] != client_order_id or entries[at]["account"] != account
@@ -145,11 +177,11 @@ def _find(numbering: Any, account: int, client_order_id: int) -> int:
     return at
 
 
-@njit(cache=True)
+@inner
 def _remove(numbering: Any, at: int) -> None:
     """Empty the entry, moving back those behind it that would no longer be found."""
     entries = numbering["entries"]
-    mask = entries.shape[0] - 1
+    mask = numbering["entry_mask"]
     after = (at + 1) & mask
     while entries[after]["order_id"] != 0:
         home = _home(entries[after]["account"], entries[after]["client_order_id"], mask)
@@ -160,7 +192,7 @@ def _remove(numbering: Any, at: int) -> None:
     entries[at]["order_id"] = 0
 
 
-@njit(cache=True)
+@inner
 def _home(account: int, client_order_id: int, mask: int) -> Any:
     """A multiplicative hash (Fibonacci's) in 32-bit halves, so that the sum of products never overflows in Python."""
     low = np.int64(np.uint64(client_order_id) & np.uint64(0xFFFFFFFF))

@@ -8,7 +8,7 @@ from matcher.engine import HOOK
 from matcher.kernel import ABORTED, run_patiently
 from matcher.layout import Bounds
 from matcher.recovery import Replay, catch_up, touch
-from matcher.state import empty_states
+from matcher.state import empty_states, used, wire
 from matcher.view import read_book
 from runtime import placement
 from runtime.agent import Agent, Command
@@ -16,11 +16,13 @@ from runtime.context import Context
 from runtime.faults import StopRequested
 from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
 from shm.journal import JournalReader, Stream, stream_folder
-from shm.records import COMMAND, shard_of
+from shm.records import COMMAND, InstrumentState, Policy, RulesFlag, shard_of
 from shm.ring import Ring, release
 
 SLICE: Final = 4096
 DEPTH_BOUND: Final = 1000
+RULES: Final = ("reference_price", "static_low", "static_high", "dynamic_collar", "minimum_allocation")
+"""In ticks, the last in lots."""
 
 
 def build(context: Context) -> Agent:
@@ -48,8 +50,10 @@ class Matcher(Agent):
         self._states = empty_states(_bounds(context))
         self.state: Any = self._states[0]
         if context.own.huge_pages:
-            placement.advise(self._states, context.logger)
-        touch(self.state)
+            for part in used(self.state, _bounds(context)):
+                placement.advise(part, context.logger)
+        touch(self.state, _bounds(context))
+        wire(self.state, commands, events)
         self._hook = HOOK(lambda: int(context.relax()))
         self.state["hook"] = ctypes.cast(self._hook, ctypes.c_void_p).value
         self.state["reader"] = commands.reader("matcher")
@@ -59,7 +63,7 @@ class Matcher(Agent):
         """Replay the journal. Raises StopRequested, JournalDamaged, and EnvironmentFault when the journal stays behind."""
         folder = stream_folder(self._context.settings.data, Stream.COMMANDS, self._shard)
         journal = JournalReader(folder, COMMAND)
-        replay = Replay(self.state, self._events, self._commands.capacity)
+        replay = Replay(self.state, self._commands, self._events)
         reader = int(self.state["reader"])
         if not catch_up(replay, journal.read, self._commands.cursor(reader), lambda: self._await(folder)):
             raise StopRequested
@@ -68,7 +72,7 @@ class Matcher(Agent):
 
     def do_work(self) -> int:
         """One slice."""
-        handled = run_patiently(self._states, self._commands.array, self._events.array, self.patience, SLICE)
+        handled = run_patiently(self._states, self.patience, SLICE)
         return 0 if handled == ABORTED else int(handled)
 
     def drained(self) -> bool:
@@ -81,8 +85,8 @@ class Matcher(Agent):
         return {name: int(self.state[name]) for name in names}
 
     def commands(self) -> dict[str, Command]:
-        """``book``: ``{"instrument": id, "depth": levels a side}``."""
-        return {"book": self._book}
+        """``book``: ``{"instrument": id, "depth": levels a side}``; ``instrument``: its state and rules."""
+        return {"book": self._book, "instrument": self._rules}
 
     def _book(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         instrument = self._instrument(arguments)
@@ -93,10 +97,22 @@ class Matcher(Agent):
         told = {"instrument": instrument, "command_sequence": int(self.state["command_sequence"])}
         return {**told, "bids": [list(level) for level in book.bids], "asks": [list(level) for level in book.asks]}
 
+    def _rules(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        instrument = self._instrument(arguments)
+        rules, state = self.state["rules"][instrument], InstrumentState(int(self.state["instruments"][instrument]["state"]))
+        return {
+            "instrument": instrument,
+            "command_sequence": int(self.state["command_sequence"]),
+            "state": state.name.lower(),
+            **{name: int(rules[name]) for name in RULES},
+            "policy": Policy(int(rules["policy"])).name.lower(),
+            "top_order_priority": bool(rules["flags"] & RulesFlag.TOP_ORDER_PRIORITY),
+        }
+
     def _instrument(self, arguments: Mapping[str, Any]) -> int:
         known = [each.symbol for each in self._context.settings.instruments]
         instrument = known.index(arguments["symbol"]) if arguments.get("symbol") in known else arguments.get("instrument")
-        if not isinstance(instrument, int) or not 0 <= instrument < len(self.state["instruments"]):
+        if not isinstance(instrument, int) or not 0 <= instrument < self.state["instrument_bound"]:
             raise ValueError(f"no such instrument: {arguments.get('symbol', instrument)!r}")
         if shard_of(instrument, self._shards) != self._shard or not self.state["instruments"][instrument]["defined"]:
             raise ValueError(f"instrument {instrument} has no book in shard {self._shard}")

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from matcher.kernel import ABORTED, run
+from matcher.layout import Bounds
+from matcher.state import used, wire
 from shm.records import COMMAND
 from shm.ring import Ring, publish
 
@@ -13,21 +15,22 @@ SLICE = 4096
 
 
 class Replay:
-    """A ring of this process's own that feeds recorded commands to the kernel. Its capacity is the real ring's: then the
-    kernel that is compiled for one serves for both."""
+    """A ring of this process's own that feeds recorded commands to the kernel."""
 
-    def __init__(self, state: Any, events: Ring, capacity: int) -> None:
-        self.state, self.events = state, events
-        self.ring = Ring.private(COMMAND, capacity, gating=("matcher",), base=int(state["command_sequence"]))
+    def __init__(self, state: Any, commands: Ring, events: Ring) -> None:
+        self.state, self.commands, self.events = state, commands, events
+        self.ring = Ring.private(COMMAND, commands.capacity, gating=("matcher",), base=int(state["command_sequence"]))
         self.reader = self.ring.reader("matcher")
 
     def feed(self, batches: Iterable[Any]) -> bool:
         """Handle the commands of ``batches``, arrays of COMMAND that go on where the state stands; False: told to stop."""
         own, self.state["reader"] = int(self.state["reader"]), self.reader
+        wire(self.state, self.ring, self.events)
         try:
             return all(self._feed(batch[k : k + self.ring.capacity]) for batch in batches for k in self._starts(batch))
         finally:
             self.state["reader"] = own
+            wire(self.state, self.commands, self.events)
 
     def _starts(self, batch: Any) -> range:
         return range(0, len(batch), self.ring.capacity)
@@ -37,7 +40,7 @@ class Replay:
         slots = self.ring.record["slots"]
         slots[commands["sequence"] & (len(slots) - 1)] = commands
         publish(self.ring.record, int(commands["sequence"][-1]))
-        while (handled := run(self.state, self.ring.record, self.events.record, SLICE)) > 0:
+        while (handled := run(self.state, SLICE)) > 0:
             pass
         return bool(handled != ABORTED)
 
@@ -56,7 +59,8 @@ def catch_up(replay: Replay, journal: Callable[[], Iterable[Any]], at_least: int
     return False
 
 
-def touch(state: Any) -> None:
+def touch(state: Any, bounds: Bounds) -> None:
     """Have every page of the state now: a first touch costs a quarter of a microsecond, and lacks of memory show at once."""
-    pages = state.base.view(np.uint8)[::4096]
-    pages |= np.uint8(0)
+    for part in used(state, bounds):
+        pages = part[::4096]
+        pages |= np.uint8(0)

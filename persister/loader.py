@@ -103,7 +103,7 @@ class Loader:
         self._sink.define(ACCOUNTS, [_row(row, "account", ("name",), _ACCOUNT_FIELDS) for row in accounts])
 
     def _write_orders(self, events: Array, commands: Array, shard: int) -> None:
-        new, states, terms = order_rows(events, shard, self._scales)
+        new, states, terms = order_rows(events, commands, shard, self._scales)
         self._sink.insert(ORDERS, new)
         self._sink.insert(ORDERS, rejected_orders(events, commands, shard, self._scales))
         self._sink.update_orders(shard, states, terms)

@@ -11,12 +11,14 @@ from typing import Any, Final
 import numpy as np
 
 from persister.tables import CANCELLED, FILLED, OPEN, REJECTED
-from shm.records import CommandKind, EventKind, Side
+from shm.records import CommandKind, EventKind, OrderFlag, Side
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Columns = dict[str, Array]
 
-TOUCHING: Final = (EventKind.ACCEPTED, EventKind.TRADE, EventKind.CANCELLED, EventKind.REPLACED)
+SETTING_TERMS: Final = (EventKind.ACCEPTED, EventKind.REPLACED, EventKind.RESTATED)
+"""Events whose price and quantity are the order's from then on."""
+TOUCHING: Final = (*SETTING_TERMS, EventKind.TRADE, EventKind.CANCELLED, EventKind.TRIGGERED)
 
 
 @dataclass
@@ -68,6 +70,17 @@ def executions(events: Array, shard: int, scales: Scales) -> Columns:
     }
 
 
+def _entered_terms(commands: Array, ticks: Array, lots: Array) -> Columns:
+    """What NEW ``commands`` say beyond price and quantity, given the wire units that a tick and a lot of each are worth."""
+    is_price = commands["flags"] & OrderFlag.BASIS_POINTS == 0
+    return {
+        "stop_price": commands["stop_price"] * np.where(is_price, ticks, 1),
+        "display_quantity": commands["display_quantity"] * lots,
+        "minimum_quantity": commands["minimum_quantity"] * lots,
+        **{name: commands[name] for name in ("expiry_ns", "flags", "self_trade_group", "self_trade_rule")},
+    }
+
+
 def rejected_orders(events: Array, commands: Array, shard: int, scales: Scales) -> Columns:
     """A row for each order that was refused. ``commands`` holds the commands of the events, one for each.
 
@@ -98,6 +111,7 @@ def rejected_orders(events: Array, commands: Array, shard: int, scales: Scales) 
         "created_ns": refused["time_ns"],
         "updated_ns": refused["time_ns"],
         "event_sequence": refused["sequence"],
+        **_entered_terms(asked, ticks, lots),
     }
 
 
@@ -136,9 +150,8 @@ class Touches:
         }
 
     def terms(self) -> Columns:
-        """Price and quantity of each order that was entered or replaced, as the last such event says."""
-        kind = self._event["kind"]
-        sets = np.flatnonzero((kind == EventKind.ACCEPTED) | (kind == EventKind.REPLACED))
+        """Price and quantity of each order that was entered, replaced or restated, as the last such event says."""
+        sets = np.flatnonzero(np.isin(self._event["kind"], SETTING_TERMS))
         order = self._order[sets]
         last = sets[np.flatnonzero(np.diff(order, append=np.int64(-1)))]
         event = self._event[last]
@@ -153,12 +166,13 @@ def _rows_where(columns: Columns, chosen: Array) -> Columns:
     return {name: column[chosen] for name, column in columns.items()}
 
 
-def order_rows(events: Array, shard: int, scales: Scales) -> tuple[Columns, Columns, Columns]:
-    """New orders; new states of older orders; new terms of older orders."""
+def order_rows(events: Array, commands: Array, shard: int, scales: Scales) -> tuple[Columns, Columns, Columns]:
+    """New orders; new states of older orders; new terms of older orders. ``commands``: of each event the command."""
     touches = Touches(events, scales)
     states, terms = touches.states(), touches.terms()
-    accepted = _of_kind(events, EventKind.ACCEPTED)
-    accepted = accepted[np.argsort(accepted["order_id"], kind="stable")]
+    entered = np.flatnonzero(events["kind"] == EventKind.ACCEPTED)
+    entered = entered[np.argsort(events["order_id"][entered], kind="stable")]
+    accepted, instrument = events[entered], events["instrument"][entered]
     is_new = np.isin(states["order_id"], accepted["order_id"], assume_unique=True)
     set_new = np.isin(terms["order_id"], accepted["order_id"], assume_unique=True)
     fresh, fresh_terms = _rows_where(states, is_new), _rows_where(terms, set_new)
@@ -172,6 +186,7 @@ def order_rows(events: Array, shard: int, scales: Scales) -> tuple[Columns, Colu
         **{name: fresh[name] for name in ("executed", "leaves", "status", "reason")},
         "created_ns": accepted["time_ns"],
         **{name: fresh[name] for name in ("updated_ns", "event_sequence")},
+        **_entered_terms(commands[entered], scales.tick_size[instrument], scales.lot_size[instrument]),
     }
     return new, _rows_where(states, ~is_new), _rows_where(terms, ~set_new)
 

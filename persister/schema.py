@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest step in ``persister/migrations/versions``; a test sees that it is."""
 
 

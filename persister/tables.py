@@ -64,6 +64,13 @@ ORDERS: Final = Table(
     _long("created_ns"),
     _long("updated_ns"),
     _long("event_sequence"),
+    _long("stop_price"),
+    _long("display_quantity"),
+    _long("minimum_quantity"),
+    _long("expiry_ns"),
+    _long("flags"),
+    _long("self_trade_group"),
+    _short("self_trade_rule"),
     Index("orders_by_account", "account", "client_order_id"),
     sqlite_with_rowid=False,
 )
@@ -71,7 +78,9 @@ ORDERS: Final = Table(
 it.
 
 Refused cancels and replaces change no order and have no row; the journal holds them. ``event_sequence`` is the last
-event that changed the row, ``reason`` why it was cancelled or rejected (``shm.reasons``).
+event that changed the row, ``reason`` why it was cancelled or rejected (``shm.reasons``). The columns from
+``stop_price`` on are as the order was entered (``docs/matching.md``, ``shm.records.OrderFlag``); with flag BASIS_POINTS
+``stop_price`` is not a price.
 """
 
 EXECUTIONS: Final = Table(

@@ -4,7 +4,7 @@ from pinion.aio import AsyncClient
 from pinion.client import Client
 from pinion.errors import LogonRefused, OffTick, PinionError, Refused, Timeout, UnknownSymbol
 from pinion.instrument import Instrument
-from pinion.protocol import Liquidity, OrderType, ReportKind, Side, TimeInForce
+from pinion.protocol import Liquidity, OrderType, ReportKind, SelfTradeRule, Side, TimeInForce
 from pinion.reasons import Reason
 from pinion.report import OrderStatus, Report
 
@@ -22,6 +22,7 @@ __all__ = [
     "Refused",
     "Report",
     "ReportKind",
+    "SelfTradeRule",
     "Side",
     "TimeInForce",
     "Timeout",

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import numpy as np
 import zmq
@@ -16,6 +16,7 @@ from pinion.instrument import Instrument, Number
 from pinion.protocol import Kind, Side, TimeInForce
 from pinion.report import OrderStatus, Report, report_of, status_of
 from pinion.session import Session, State
+from pinion.terms import OrderTerms, StopTerms
 
 T = TypeVar("T")
 TICK_S = 0.25
@@ -85,10 +86,11 @@ class AsyncClient:
         *,
         time_in_force: TimeInForce | str | None = None,
         client_order_id: int | None = None,
+        **terms: Unpack[OrderTerms],
     ) -> int:
         """See ``Client.submit``."""
         await self._become_ready()
-        identity = self._entry.new_order(symbol, side, quantity, price, time_in_force, client_order_id)
+        identity = self._entry.new_order(symbol, side, quantity, price, time_in_force, client_order_id, terms)
         await self._flush()
         return identity
 
@@ -99,17 +101,39 @@ class AsyncClient:
         await self._flush()
         return request_id
 
-    async def replace(self, symbol: str, client_order_id: int, quantity: Number, price: Number) -> int:
+    async def replace(
+        self,
+        symbol: str,
+        client_order_id: int,
+        quantity: Number,
+        price: Number | None = None,
+        **terms: Unpack[StopTerms],
+    ) -> int:
         """See ``Client.replace``."""
         await self._become_ready()
-        request_id = self._entry.replace(symbol, client_order_id, quantity, price)
+        request_id = self._entry.replace(symbol, client_order_id, quantity, price, terms)
         await self._flush()
         return request_id
 
-    async def mass_cancel(self, symbol: str | None = None) -> int:
+    async def reduce(self, symbol: str, client_order_id: int, quantity: Number) -> int:
+        """See ``Client.reduce``."""
+        await self._become_ready()
+        request_id = self._entry.reduce(symbol, client_order_id, quantity)
+        await self._flush()
+        return request_id
+
+    async def mass_cancel(
+        self,
+        symbol: str | None = None,
+        *,
+        side: Side | str | None = None,
+        this_session: bool = False,
+        lowest_price: Number | None = None,
+        highest_price: Number | None = None,
+    ) -> int:
         """See ``Client.mass_cancel``."""
         await self._become_ready()
-        request_id = self._entry.mass_cancel(symbol)
+        request_id = self._entry.mass_cancel(symbol, side, this_session, lowest_price, highest_price)
         await self._flush()
         return request_id
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import numpy as np
 import zmq
@@ -15,6 +15,7 @@ from pinion.instrument import Instrument, Number
 from pinion.protocol import Kind, Side, TimeInForce
 from pinion.report import OrderStatus, Report, report_of, status_of
 from pinion.session import Session, State
+from pinion.terms import OrderTerms, StopTerms
 
 T = TypeVar("T")
 NO_REPORTS: Records = blank(Kind.EXECUTION_REPORT, 0)
@@ -90,13 +91,15 @@ class Client:
         *,
         time_in_force: TimeInForce | str | None = None,
         client_order_id: int | None = None,
+        **terms: Unpack[OrderTerms],
     ) -> int:
         """Sends an order; the client order id that names it for life. Without a price it is a market order.
 
-        Time in force is GTC for a limit order and IOC for a market order unless given. Raises UnknownSymbol, OffTick.
+        Time in force is GTC for a limit order and IOC for a market order unless given. ``pinion.terms.OrderTerms`` lists the
+        other terms: ``stop_price``, ``display_quantity``, ``post_only``, ``linked_to`` … Raises UnknownSymbol, OffTick.
         """
         self._become_ready()
-        identity = self._entry.new_order(symbol, side, quantity, price, time_in_force, client_order_id)
+        identity = self._entry.new_order(symbol, side, quantity, price, time_in_force, client_order_id, terms)
         self._flush()
         return identity
 
@@ -105,15 +108,41 @@ class Client:
         self._become_ready()
         return self._flushed(self._entry.cancel(client_order_id))
 
-    def replace(self, symbol: str, client_order_id: int, quantity: Number, price: Number) -> int:
-        """Asks for a new price and a new total quantity (what is executed counts); the request id."""
-        self._become_ready()
-        return self._flushed(self._entry.replace(symbol, client_order_id, quantity, price))
+    def replace(
+        self,
+        symbol: str,
+        client_order_id: int,
+        quantity: Number,
+        price: Number | None = None,
+        **terms: Unpack[StopTerms],
+    ) -> int:
+        """Asks for a new price and a new total quantity (what is executed counts); the request id.
 
-    def mass_cancel(self, symbol: str | None = None) -> int:
-        """Asks for the cancellation of all the account's orders, or all in one instrument; the request id."""
+        A stop, trailing or pegged order gets a new ``stop_price``, ``distance`` or ``offset`` too, 0 where none is given.
+        """
         self._become_ready()
-        return self._flushed(self._entry.mass_cancel(symbol))
+        return self._flushed(self._entry.replace(symbol, client_order_id, quantity, price, terms))
+
+    def reduce(self, symbol: str, client_order_id: int, quantity: Number) -> int:
+        """Asks for ``quantity`` to be taken off an order, which keeps its place in the queue; the request id."""
+        self._become_ready()
+        return self._flushed(self._entry.reduce(symbol, client_order_id, quantity))
+
+    def mass_cancel(
+        self,
+        symbol: str | None = None,
+        *,
+        side: Side | str | None = None,
+        this_session: bool = False,
+        lowest_price: Number | None = None,
+        highest_price: Number | None = None,
+    ) -> int:
+        """Asks for the cancellation of all the account's orders, or those that fit all that is given; the request id.
+
+        ``this_session``: only orders that this session entered. Prices, both included, are those of ``symbol``.
+        """
+        self._become_ready()
+        return self._flushed(self._entry.mass_cancel(symbol, side, this_session, lowest_price, highest_price))
 
     def submit_many(self, records: Records) -> None:
         """The fast path: packed messages of one kind (``codec.blank``), wire units, as many a frame as fit; unchecked."""

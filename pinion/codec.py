@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from pinion.protocol import HEADER, HEADER_BYTES, LAYOUTS, VERSION, Kind
+from pinion.protocol import EXTENDED, FORMS, HEADER, HEADER_BYTES, LAYOUTS, VERSION, Dtype, Kind
 from pinion.reasons import Reason
 
 Records = np.ndarray[Any, np.dtype[Any]]
-"""A one-dimensional structured array: messages of one kind."""
+"""A one-dimensional structured array: messages of one kind and form."""
 
 
 class ProtocolError(Exception):
@@ -22,9 +22,9 @@ class ProtocolError(Exception):
         self.text = text
 
 
-def blank(kind: Kind, count: int = 1, token: int = 0) -> Records:
-    """``count`` messages of ``kind``, headers filled in and every other byte 0."""
-    records = np.zeros(count, LAYOUTS[kind])
+def blank(kind: Kind, count: int = 1, token: int = 0, *, extended: bool = False) -> Records:
+    """``count`` messages of ``kind``, headers filled in and every other byte 0. ``extended``: in the kind's longer form."""
+    records = np.zeros(count, EXTENDED[kind] if extended else LAYOUTS[kind])
     records["length"] = records.dtype.itemsize
     records["kind"] = kind
     records["version"] = VERSION
@@ -33,8 +33,12 @@ def blank(kind: Kind, count: int = 1, token: int = 0) -> Records:
 
 
 def encode(kind: Kind, token: int = 0, **fields: Any) -> bytes:
-    """One message as bytes. Raises ValueError when a text does not fit its field, rather than cutting it off."""
-    record = blank(kind, 1, token)
+    """One message as bytes, in the longer form if a field asks for it.
+
+    Raises ValueError when a text does not fit its field, rather than cutting it off.
+    """
+    plain = kind not in EXTENDED or fields.keys() <= set(LAYOUTS[kind].names or ())
+    record = blank(kind, 1, token, extended=not plain)
     for name, value in fields.items():
         record[name] = value
         if isinstance(value, bytes) and record[name][0] != value:
@@ -55,34 +59,35 @@ def with_token(frame: bytes, token: int) -> bytes:
 
 
 def decode(frame: bytes) -> Iterator[tuple[Kind, Records]]:
-    """The frame's messages in order, neighbours of one kind as one array (a view of ``frame``, read-only).
+    """The frame's messages in order, neighbours of one kind and form as one array (a view of ``frame``, read-only).
 
     Raises ProtocolError at the first message that is not well formed; what came before it has been yielded.
     """
     offset = 0
     while offset < len(frame):
-        kind = _kind_at(frame, offset)
-        count = _run_length(frame, offset, LAYOUTS[kind].itemsize)
-        yield kind, np.frombuffer(frame, LAYOUTS[kind], count, offset)
-        offset += count * LAYOUTS[kind].itemsize
+        kind, layout = _form_at(frame, offset)
+        count = _run_length(frame, offset, layout.itemsize)
+        yield kind, np.frombuffer(frame, layout, count, offset)
+        offset += count * layout.itemsize
 
 
-def _kind_at(frame: bytes, offset: int) -> Kind:
-    """The kind of the message at ``offset``, which is well formed, or ProtocolError. Checks in the gateway's order."""
+def _form_at(frame: bytes, offset: int) -> tuple[Kind, Dtype]:
+    """Kind and layout of the message at ``offset``, which is well formed, or ProtocolError. Checks in the gateway's order."""
     left = len(frame) - offset
     if left < HEADER_BYTES:
         raise ProtocolError(Reason.MALFORMED_FRAME, offset, f"{left} bytes are left where a header takes {HEADER_BYTES}")
     length, kind, version, _ = np.frombuffer(frame, HEADER, 1, offset)[0].item()
     if version != VERSION:
         raise ProtocolError(Reason.UNSUPPORTED_VERSION, offset, f"version {version}; this side speaks {VERSION}")
-    if kind not in LAYOUTS:
+    if kind not in FORMS:
         raise ProtocolError(Reason.UNKNOWN_MESSAGE, offset, f"there is no message of kind {kind}")
-    size = LAYOUTS[Kind(kind)].itemsize
-    if length != size:
-        raise ProtocolError(Reason.WRONG_LENGTH, offset, f"{Kind(kind).name} says {length} bytes and takes {size}")
-    if left < size:
+    forms = FORMS[Kind(kind)]
+    if length not in forms:
+        sizes = " or ".join(map(str, forms))
+        raise ProtocolError(Reason.WRONG_LENGTH, offset, f"{Kind(kind).name} says {length} bytes and takes {sizes}")
+    if left < length:
         raise ProtocolError(Reason.MALFORMED_FRAME, offset, f"{left} bytes are left where {length} are announced")
-    return Kind(kind)
+    return Kind(kind), forms[length]
 
 
 def _run_length(frame: bytes, offset: int, size: int) -> int:

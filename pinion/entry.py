@@ -5,8 +5,21 @@ import time
 from pinion.codec import Records, blank
 from pinion.errors import UnknownSymbol
 from pinion.instrument import Instrument, Number
-from pinion.protocol import ALL_INSTRUMENTS, SERVER_KINDS_FROM, Kind, OrderType, Side, TimeInForce
+from pinion.protocol import ALL_INSTRUMENTS, SERVER_KINDS_FROM, Kind, Side, TimeInForce
 from pinion.session import Session
+from pinion.terms import (
+    Fields,
+    OrderTerms,
+    StopTerms,
+    extended_fields,
+    mass_cancel_fields,
+    member,
+    stop_fields,
+    time_in_force_of,
+    type_of,
+)
+
+NO_TERMS = OrderTerms()
 
 
 class OrderEntry:
@@ -24,19 +37,23 @@ class OrderEntry:
         price: Number | None,
         time_in_force: TimeInForce | str | None,
         client_order_id: int | None,
+        terms: OrderTerms = NO_TERMS,
     ) -> int:
-        """Puts a NEW_ORDER into the outbox; its client order id. Without a price it is a market order, and then IOC."""
+        """Puts a NEW_ORDER into the outbox; its client order id. What it is without terms: see ``Client.submit``."""
         instrument = self.instrument(symbol)
-        order = blank(Kind.NEW_ORDER)
+        fields = extended_fields(instrument, terms) if terms else Fields()
+        order = blank(Kind.NEW_ORDER, extended=bool(fields))
         identity = self._take_id() if client_order_id is None else client_order_id
         order["client_order_id"] = order["request_id"] = identity
         order["instrument"] = instrument.instrument
-        order["side"] = _member(Side, side)
+        order["side"] = member(Side, side)
         order["quantity"] = instrument.quantity_to_wire(quantity)
         order["price"] = 0 if price is None else instrument.price_to_wire(price)
-        order["type"] = OrderType.MARKET if price is None else OrderType.LIMIT
-        default = TimeInForce.IOC if price is None else TimeInForce.GTC
-        order["time_in_force"] = default if time_in_force is None else _member(TimeInForce, time_in_force)
+        type_ = type_of(price, terms)
+        order["type"] = type_
+        order["time_in_force"] = time_in_force_of(type_, time_in_force, terms)
+        for name, value in fields.items():
+            order[name] = value
         self._session.outbox.put_records(order)
         return identity
 
@@ -46,19 +63,42 @@ class OrderEntry:
         message["client_order_id"] = client_order_id
         return self._put_request(message)
 
-    def replace(self, symbol: str, client_order_id: int, quantity: Number, price: Number) -> int:
+    def replace(
+        self, symbol: str, client_order_id: int, quantity: Number, price: Number | None, terms: StopTerms | None = None
+    ) -> int:
         """Puts a REPLACE into the outbox; its request id. ``quantity`` is the new total, what is executed included."""
         instrument = self.instrument(symbol)
-        message = blank(Kind.REPLACE)
+        fields = stop_fields(instrument, terms) if terms else Fields()
+        message = blank(Kind.REPLACE, extended=bool(fields))
         message["client_order_id"] = client_order_id
-        message["price"] = instrument.price_to_wire(price)
+        message["price"] = 0 if price is None else instrument.price_to_wire(price)
         message["quantity"] = instrument.quantity_to_wire(quantity)
+        for name, value in fields.items():
+            message[name] = value
         return self._put_request(message)
 
-    def mass_cancel(self, symbol: str | None) -> int:
-        """Puts a MASS_CANCEL into the outbox, for one instrument or all; its request id."""
-        message = blank(Kind.MASS_CANCEL)
-        message["instrument"] = ALL_INSTRUMENTS if symbol is None else self.instrument(symbol).instrument
+    def reduce(self, symbol: str, client_order_id: int, quantity: Number) -> int:
+        """Puts a REDUCE into the outbox; its request id. ``quantity`` is what is to be taken off."""
+        message = blank(Kind.REDUCE)
+        message["client_order_id"] = client_order_id
+        message["quantity"] = self.instrument(symbol).quantity_to_wire(quantity)
+        return self._put_request(message)
+
+    def mass_cancel(
+        self,
+        symbol: str | None,
+        side: Side | str | None = None,
+        this_session: bool = False,
+        lowest_price: Number | None = None,
+        highest_price: Number | None = None,
+    ) -> int:
+        """Puts a MASS_CANCEL into the outbox, for one instrument or all, narrowed down by what is given; its request id."""
+        instrument = None if symbol is None else self.instrument(symbol)
+        fields = mass_cancel_fields(instrument, side, this_session, lowest_price, highest_price)
+        message = blank(Kind.MASS_CANCEL, extended=bool(fields))
+        message["instrument"] = ALL_INSTRUMENTS if instrument is None else instrument.instrument
+        for name, value in fields.items():
+            message[name] = value
         return self._put_request(message)
 
     def put(self, records: Records) -> None:
@@ -82,12 +122,3 @@ class OrderEntry:
     def _take_id(self) -> int:
         identity, self._next_id = self._next_id, self._next_id + 1
         return identity
-
-
-def _member(enum: type[Side] | type[TimeInForce], word: Side | TimeInForce | str) -> int:
-    """``"buy"`` or ``Side.BUY`` alike. Raises ValueError naming what there is."""
-    if isinstance(word, enum):
-        return int(word)
-    if isinstance(word, str) and word.upper() in enum.__members__:
-        return int(enum[word.upper()])
-    raise ValueError(f"{word!r} is no {enum.__name__}; there are: {', '.join(enum.__members__).lower()}")

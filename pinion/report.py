@@ -16,8 +16,9 @@ from pinion.reasons import Reason, name_of
 class Report:
     """One thing that happened to one order of the account. ``docs/protocol.md`` says what each kind carries.
 
-    ``price`` and ``quantity`` are the execution's in a TRADE, the order's in ACCEPTED and REPLACED, what was asked for in
-    REJECTED, and what was taken off in CANCELLED. ``side`` is this order's own.
+    ``price`` and ``quantity`` are the execution's in a TRADE, the order's in ACCEPTED, REPLACED, TRIGGERED and RESTATED, what
+    was asked for in REJECTED, and what was taken off in CANCELLED. ``side`` is this order's own. DONE is about no order: it
+    ends the answer to the request ``request_id``.
     """
 
     kind: ReportKind
@@ -40,6 +41,8 @@ class Report:
     session: int
     message: int
     last: bool
+    auction: bool
+    """Whether it is a TRADE of an auction."""
 
     @property
     def is_last_of_order(self) -> bool:
@@ -49,6 +52,8 @@ class Report:
         return self.kind is ReportKind.REJECTED and self.message == Kind.NEW_ORDER
 
     def __str__(self) -> str:
+        if self.kind is ReportKind.DONE:
+            return f"DONE request {self.request_id}"
         words = [self.kind.name, self.symbol, f"order {self.client_order_id}"]
         if self.kind is not ReportKind.MASS_CANCELLED:
             words.append(f"{_name(self.side)} {self.quantity} @ {self.price}, {self.leaves} left")
@@ -107,6 +112,7 @@ def report_of(record: np.void, instruments: Mapping[int, Instrument]) -> Report:
         session=int(record["session"]),
         message=int(record["message"]),
         last=bool(record["last"]),
+        auction=bool(record["auction"]),
     )
 
 

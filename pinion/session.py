@@ -13,12 +13,13 @@ from pinion.codec import Records, decode, encode
 from pinion.errors import LogonRefused, Refused
 from pinion.instrument import Instrument
 from pinion.outbox import Outbox
-from pinion.protocol import Kind, Liquidity, LogonFlag
+from pinion.protocol import Kind, Liquidity, LogonFlag, ReportKind
 from pinion.reasons import Reason
 
 MISSED_HEARTBEATS = 3
 """Of so many intervals without a word from the other side a session dies, on either side."""
 LOGON_RETRY_S = 1.0
+REPORTS_AN_EVENT = 3
 
 
 class State(Enum):
@@ -144,7 +145,7 @@ class Session:
         self.outbox.token = int(record["token"])
         self.outbox.maximum_frame_bytes = int(record["maximum_frame_bytes"])
         if self._seen is None:
-            self._seen = 2 * record["told"].astype(np.int64) + 1
+            self._seen = REPORTS_AN_EVENT * (record["told"].astype(np.int64) + 1) - 1
         else:
             self._request_resend()
         if not self.instruments:
@@ -156,13 +157,14 @@ class Session:
         """Asks each shard for what followed the last event of which every report is here."""
         assert self._seen is not None, "asked to catch up before the logon was accepted"
         for shard in range(self.shards):
-            after = (int(self._seen[shard]) + 1) // 2 - 1
+            after = (int(self._seen[shard]) + 1) // REPORTS_AN_EVENT - 1
             self.outbox.put(encode(Kind.RESEND_REQUEST, self.outbox.token, after_sequence=after, shard=shard))
 
     def _on_reports(self, records: Records) -> None:
-        """Keeps what is new. A trade with oneself is two reports of one event, the taker's before the maker's."""
+        """Keeps what is new. One event can be three reports: the taker's, the maker's, and DONE, in this order."""
         assert self._seen is not None, "a report before the logon was accepted"
-        order = 2 * records["event_sequence"] + (records["liquidity"] == Liquidity.MAKER)
+        place = (records["liquidity"] == Liquidity.MAKER) + 2 * (records["report"] == ReportKind.DONE)
+        order = REPORTS_AN_EVENT * records["event_sequence"] + place
         fresh = records[order > self._seen[records["shard"]]]
         np.maximum.at(self._seen, records["shard"], order)
         if len(fresh):

@@ -3,24 +3,28 @@
 A verdict is a ``Reason``'s number, 0 when nothing is wrong. What the checks work out on the way (ticks, lots, money, the
 position) they leave in the state's ``draft``.
 
-- A market order has no price. Its money is reckoned at the instrument's last trade; before the first, only its quantity is
-  limited. That reckoning is no promise: there is no collar yet.
+- Every price and quantity of an order is turned into ticks and lots; which terms go together, and between which bounds they
+  lie, is the matcher's to say. So a price of 0 passes wherever some order may have none.
+- Money is reckoned as ``riskd.reckoning`` says; before the first trade there may be nothing to reckon it at, and then only the
+  quantity is limited. That reckoning is no promise: there is no collar yet.
 - A replace is held to a limit only by what it adds: one that does not raise the quantity is not asked about the maximum
   quantity, one that does not raise the money not about the maximum notional. A limit set to 0 blocks.
-- A client order id of 0 names nothing, and counts as taken.
+- A client order id of 0 names nothing, and counts as taken. An order linked to another shard's is linked to an unknown one.
 """
 
 from typing import Any, Final
 
+import numpy as np
 from numba import njit
 
 from riskd import ids
 from riskd.layout import MONEY_BOUND
-from riskd.money import product
+from riskd.money import INT64_MAX, product
 from riskd.orders import SLOT_MASK, worst
 from riskd.positions import account_of, has_room, instrument_of, place
+from riskd.reckoning import BASIS_POINTS, LIMIT, MARKET, STOP_LIMIT, is_in_basis_points, reckoned, reckoned_again, type_of
 from shm.reasons import Reason
-from shm.records import NO_INSTRUMENT, SLOT_BITS, OrderType, Side, TimeInForce
+from shm.records import NO_INSTRUMENT, SLOT_BITS, MassCancelFlag, OrderFlag, OrderType, Side, TimeInForce
 
 PASSED: Final = Reason.NONE.value
 UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
@@ -43,39 +47,68 @@ UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
 POSITION_OVERFLOW: Final = Reason.POSITION_OVERFLOW.value
 
 SELL: Final = Side.SELL.value
-LIMIT, MARKET = OrderType.LIMIT.value, OrderType.MARKET.value
-GTC, IOC = TimeInForce.GTC.value, TimeInForce.IOC.value
+LAST_TYPE: Final = max(OrderType).value
+GTC, LAST_TIME_IN_FORCE = TimeInForce.GTC.value, max(TimeInForce).value
+EXTENDED: Final = OrderFlag.EXTENDED.value
+BY_SIDE, BY_PRICE = MassCancelFlag.BY_SIDE.value, MassCancelFlag.BY_PRICE.value
+STEP_BOUND: Final = (1 << 16) - 1
+"""The most ticks that a command's ``step`` holds."""
 
 
 @njit(cache=True)
 def verdict_on_new(risk: Any, order: Any, shard: int) -> int:
     """May this new order go to the book? It becomes a command of ``shard``."""
     verdict = _terms(risk, order)
+    if verdict != PASSED:
+        return verdict
+    units, draft, extended = risk["instruments"][order["instrument"]], risk["draft"], order["flags"] & EXTENDED != 0
+    verdict = _quantity(draft, units, order)
+    if verdict == PASSED and extended:
+        verdict = _more_quantities(draft, units, order)
     if verdict == PASSED:
-        verdict = _units(risk, order, order["instrument"], order["type"] == LIMIT)
+        verdict = _price(draft, units, order, order["type"])
+    if verdict == PASSED and extended:
+        verdict = _more_prices(draft, units, order, order["flags"] & BASIS_POINTS != 0)
     if verdict == PASSED:
+        stop_price = draft["stop_price"] if extended else 0
+        draft["reckoned"] = reckoned(order["type"], order["side"], draft["price"], stop_price, units["last_price"])
         verdict = _limits(risk, order["account"], order["instrument"], 0, 0)
     if verdict == PASSED:
-        verdict = _entry(risk, order, shard)
+        verdict = _entry(risk, order, shard, extended)
     return verdict
 
 
 @njit(cache=True)
 def verdict_on_replace(risk: Any, request: Any, reference: int) -> int:
     """May the live order that ``reference`` names get this price and total quantity? 0 as a reference names none."""
+    verdict = verdict_on_reduce(risk, request, reference)
+    if verdict != PASSED:
+        return verdict
+    shard, slot = (reference - 1) >> SLOT_BITS, (reference - 1) & SLOT_MASK
+    order, draft = risk["orders"][shard, slot], risk["draft"]
+    instrument = instrument_of(risk["positions"][order["position"]]["key"])
+    units = risk["instruments"][instrument]
+    verdict = _price(draft, units, request, type_of(order))
+    if verdict == PASSED:
+        verdict = _more_prices(draft, units, request, is_in_basis_points(order))
+    if verdict == PASSED:
+        draft["reckoned"] = reckoned_again(order, draft["price"], draft["stop_price"], units["last_price"])
+        before = product(product(order["price"], order["quantity"]), units["tick_value"])
+        verdict = _limits(risk, request["account"], instrument, order["quantity"], before if before >= 0 else INT64_MAX)
+    if verdict == PASSED:
+        verdict = _increase(risk, order)
+    return verdict
+
+
+@njit(cache=True)
+def verdict_on_reduce(risk: Any, request: Any, reference: int) -> int:
+    """Is there such an order, and can so much be taken off an order of its instrument?"""
     verdict = verdict_on_cancel(risk, request["account"], reference)
     if verdict != PASSED:
         return verdict
     shard, slot = (reference - 1) >> SLOT_BITS, (reference - 1) & SLOT_MASK
-    order = risk["orders"][shard, slot]
-    instrument = instrument_of(risk["positions"][order["position"]]["key"])
-    verdict = _units(risk, request, instrument, True)
-    if verdict == PASSED:
-        held = order["price"] * order["quantity"] * risk["instruments"][instrument]["tick_value"]
-        verdict = _limits(risk, request["account"], instrument, order["quantity"], held)
-    if verdict == PASSED:
-        verdict = _increase(risk, order)
-    return verdict
+    instrument = instrument_of(risk["positions"][risk["orders"][shard, slot]["position"]]["key"])
+    return _quantity(risk["draft"], risk["instruments"][instrument], request)
 
 
 @njit(cache=True)
@@ -87,12 +120,21 @@ def verdict_on_cancel(risk: Any, account: int, reference: int) -> int:
 
 
 @njit(cache=True)
-def verdict_on_mass_cancel(risk: Any, account: int, instrument: int) -> int:
-    """Is there such an account, and such an instrument or none named?"""
-    if not is_account(risk, account):
+def verdict_on_mass_cancel(risk: Any, request: Any) -> int:
+    """Is there such an account, such an instrument or none named, and does what narrows it down make sense?"""
+    instrument, flags, draft = request["instrument"], request["flags"], risk["draft"]
+    if not is_account(risk, request["account"]):
         return UNKNOWN_ACCOUNT
-    if instrument != NO_INSTRUMENT and not is_instrument(risk, instrument):
+    if not is_instrument(risk, instrument) and (instrument != NO_INSTRUMENT or flags & BY_PRICE != 0):
         return UNKNOWN_INSTRUMENT
+    if flags & BY_SIDE != 0 and request["side"] > SELL:
+        return UNKNOWN_SIDE
+    if flags & BY_PRICE == 0:
+        return PASSED
+    tick_size = risk["instruments"][instrument]["tick_size"]
+    draft["price"], draft["stop_price"] = request["price"] // tick_size, request["stop_price"] // tick_size
+    if draft["price"] * tick_size != request["price"] or draft["stop_price"] * tick_size != request["stop_price"]:
+        return PRICE_OFF_TICK
     return PASSED
 
 
@@ -116,33 +158,51 @@ def _terms(risk: Any, order: Any) -> int:
         return UNKNOWN_INSTRUMENT
     if order["side"] > SELL:
         return UNKNOWN_SIDE
-    if order["type"] != LIMIT and order["type"] != MARKET:
+    if order["type"] < LIMIT or order["type"] > LAST_TYPE:
         return UNKNOWN_TYPE
-    if order["time_in_force"] != GTC and order["time_in_force"] != IOC:
+    if order["time_in_force"] < GTC or order["time_in_force"] > LAST_TIME_IN_FORCE:
         return UNKNOWN_TIME_IN_FORCE
-    if order["type"] == MARKET and order["time_in_force"] != IOC:
+    if order["type"] == MARKET and order["time_in_force"] == GTC:
         return TYPE_AND_TIME_IN_FORCE_DISAGREE
     return PASSED
 
 
 @njit(cache=True)
-def _units(risk: Any, request: Any, instrument: int, priced: bool) -> int:
-    """From wire units to whole lots and ticks, in the draft; an order without a price is reckoned at the last one traded."""
-    units, draft = risk["instruments"][instrument], risk["draft"]
+def _quantity(draft: Any, units: Any, request: Any) -> int:
+    """From wire units to whole lots, in the draft."""
     if request["quantity"] <= 0:
         return QUANTITY_NOT_POSITIVE
     draft["quantity"] = request["quantity"] // units["lot_size"]
-    if draft["quantity"] * units["lot_size"] != request["quantity"]:
-        return QUANTITY_OFF_LOT
-    if not priced:
-        draft["price"] = units["last_price"]
-        return PASSED
-    if request["price"] <= 0:
+    return PASSED if draft["quantity"] * units["lot_size"] == request["quantity"] else QUANTITY_OFF_LOT
+
+
+@njit(cache=True)
+def _more_quantities(draft: Any, units: Any, order: Any) -> int:
+    """The same for what only an extended order has; 0 is as good as none."""
+    lot_size, display, minimum = units["lot_size"], order["display_quantity"], order["minimum_quantity"]
+    draft["display_quantity"], draft["minimum_quantity"] = display // lot_size, minimum // lot_size
+    is_whole = draft["display_quantity"] * lot_size == display and draft["minimum_quantity"] * lot_size == minimum
+    return PASSED if is_whole else QUANTITY_OFF_LOT
+
+
+@njit(cache=True)
+def _price(draft: Any, units: Any, request: Any, type_: int) -> int:
+    """From wire units to whole ticks, in the draft. Some types may, or must, have no price, which is 0."""
+    price = request["price"]
+    if price <= 0 and (price < 0 or type_ in (LIMIT, STOP_LIMIT)):
         return PRICE_NOT_POSITIVE
-    draft["price"] = request["price"] // units["tick_size"]
-    if draft["price"] * units["tick_size"] != request["price"]:
-        return PRICE_OFF_TICK
-    return PASSED
+    draft["price"] = price // units["tick_size"]
+    return PASSED if draft["price"] * units["tick_size"] == price else PRICE_OFF_TICK
+
+
+@njit(cache=True)
+def _more_prices(draft: Any, units: Any, request: Any, in_basis_points: bool) -> int:
+    """The stop price, which may be a distance or a negative offset, and the step, which a request has in ``time_ns``."""
+    tick_size = units["tick_size"]
+    divisor = 1 if in_basis_points else tick_size
+    draft["stop_price"], draft["step"] = request["stop_price"] // divisor, request["time_ns"] // tick_size
+    is_whole = draft["stop_price"] * divisor == request["stop_price"] and draft["step"] * tick_size == request["time_ns"]
+    return PASSED if is_whole and 0 <= draft["step"] <= STEP_BOUND else PRICE_OFF_TICK
 
 
 @njit(cache=True)
@@ -152,7 +212,7 @@ def _limits(risk: Any, account: int, instrument: int, quantity_before: int, mone
     quantity = draft["quantity"]
     if quantity > limits["maximum_quantity"] and quantity > quantity_before:
         return QUANTITY_ABOVE_MAXIMUM
-    money = product(product(draft["price"], quantity), risk["instruments"][instrument]["tick_value"])
+    money = product(product(draft["reckoned"], quantity), risk["instruments"][instrument]["tick_value"])
     if money < 0:
         return NOTIONAL_OVERFLOW
     draft["money"] = money
@@ -162,8 +222,8 @@ def _limits(risk: Any, account: int, instrument: int, quantity_before: int, mone
 
 
 @njit(cache=True)
-def _entry(risk: Any, order: Any, shard: int) -> int:
-    """Is there a place for one more order: its id, the account's count, the pool, the position?"""
+def _entry(risk: Any, order: Any, shard: int, extended: bool) -> int:
+    """Is there a place for one more order: its id, the account's count, the pool, the position, the order it is linked to?"""
     account, draft = risk["accounts"][order["account"]], risk["draft"]
     client_order_id = order["client_order_id"]
     if client_order_id == 0 or ids.find(risk, order["account"], client_order_id) != 0:
@@ -172,6 +232,8 @@ def _entry(risk: Any, order: Any, shard: int) -> int:
         return TOO_MANY_OPEN_ORDERS
     if risk["shards"][shard]["free"] == 0:
         return ORDER_POOL_FULL
+    if extended and not _find_linked(risk, order, shard):
+        return UNKNOWN_ORDER
     draft["position"] = place(risk, order["account"], order["instrument"])
     if draft["position"] < 0:
         return POSITION_OVERFLOW
@@ -179,11 +241,25 @@ def _entry(risk: Any, order: Any, shard: int) -> int:
 
 
 @njit(cache=True)
+def _find_linked(risk: Any, order: Any, shard: int) -> bool:
+    """The slot, plus one, of the order of the account's that this one is linked to, or 0. False: there is none in the shard."""
+    draft = risk["draft"]
+    draft["linked"] = 0
+    if order["order_id"] == 0:
+        return True
+    reference = ids.find(risk, order["account"], np.uint64(order["order_id"]))
+    if reference == 0 or (reference - 1) >> SLOT_BITS != shard:
+        return False
+    draft["linked"] = ((reference - 1) & SLOT_MASK) + 1
+    return True
+
+
+@njit(cache=True)
 def _increase(risk: Any, order: Any) -> int:
     """Is there room for what the order may come to, more than it counts for already, until the outcome is known?"""
     draft, key = risk["draft"], risk["positions"][order["position"]]["key"]
     tick_value = risk["instruments"][instrument_of(key)]["tick_value"]
-    working, held = worst(order, draft["price"], draft["quantity"], tick_value)
+    working, held = worst(order, draft["reckoned"], draft["quantity"], tick_value)
     draft["working"], draft["held"] = working, held
     account, more_lots, more_money = risk["accounts"][account_of(key)], working - order["working"], held - order["held"]
     return _room(risk, account, order["position"], order["side"], more_lots, more_money)

@@ -11,10 +11,25 @@ import numpy as np
 from riskd.state import Array
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.sections import Account, Instrument
-from shm.records import ACCOUNT_COMMAND, COMMAND, INSTRUMENT_COMMAND, NO_ACCOUNT, NO_INSTRUMENT, CommandKind, shard_of
+from shm.records import (
+    ACCOUNT_COMMAND,
+    COMMAND,
+    INSTRUMENT_COMMAND,
+    NO_ACCOUNT,
+    NO_INSTRUMENT,
+    AccountFlag,
+    CommandKind,
+    FeeBasis,
+    SelfTradeRule,
+    shard_of,
+)
 
 UNITS: Final = ("symbol", "tick_size", "lot_size", "tick_value", "currency", "price_decimals", "quantity_decimals")
+FEES: Final = ("maker_fee", "taker_fee", "fee_basis")
+"""The last is a FeeBasis in a command."""
 LIMITS: Final = ("name", "maximum_quantity", "maximum_notional", "maximum_open_orders")
+RULES: Final = ("self_trade_rule", "self_trade_group", "track_position")
+"""What an account's orders do, beside its limits. In a command the first is a number, the last a flag."""
 
 
 def instrument_command(number: int, item: Instrument) -> Array:
@@ -24,6 +39,7 @@ def instrument_command(number: int, item: Instrument) -> Array:
     for name in UNITS:
         value = getattr(item, name)
         made[name] = value.encode() if isinstance(value, str) else value
+    made["maker_fee"], made["taker_fee"], made["fee_basis"] = item.maker_fee, item.taker_fee, FeeBasis[item.fee_basis.upper()]
     return made.view(COMMAND)
 
 
@@ -34,6 +50,8 @@ def account_command(number: int, item: Account) -> Array:
     for name in LIMITS:
         value = getattr(item, name)
         made[name] = value.encode() if isinstance(value, str) else value
+    made["self_trade_rule"], made["self_trade_group"] = SelfTradeRule[item.self_trade_rule.upper()], item.self_trade_group
+    made["flags"] = AccountFlag.TRACK_POSITION if item.track_position else 0
     return made.view(COMMAND)
 
 
@@ -56,6 +74,8 @@ def _define_instrument(risk: Any, shard: int, command: Any) -> None:
     _check_bound("instruments", number, len(risk["instruments"]))
     for name in UNITS:
         risk["instruments"][number][name] = command[name]
+    for name in FEES:
+        risk["fees"][number][name] = command[name]
     risk["header"]["instruments"] = max(risk["header"]["instruments"], number + 1)
     risk["shards"][shard]["instruments"] = number + 1
 
@@ -63,9 +83,8 @@ def _define_instrument(risk: Any, shard: int, command: Any) -> None:
 def _define_account(risk: Any, shard: int, command: Any) -> None:
     number = int(command["account"])
     _check_bound("accounts", number, len(risk["accounts"]))
-    for name in LIMITS[1:]:
+    for name in (*LIMITS[1:], *RULES[:2], "flags"):
         risk["accounts"][number][name] = command[name]
-    risk["accounts"][number]["flags"] = command["flags"]
     risk["names"][number] = np.frombuffer(bytes(command["name"]).ljust(risk["names"].shape[1], b"\0"), np.uint8)
     risk["header"]["accounts"] = max(risk["header"]["accounts"], number + 1)
     risk["shards"][shard]["accounts"] = number + 1
@@ -81,8 +100,8 @@ def check_agreement(risk: Any, instruments: Sequence[Instrument], accounts: Sequ
     known_instruments = [instrument_fields(risk, k) for k in range(risk["header"]["instruments"])]
     known_accounts = [account_fields(risk, k) for k in range(risk["header"]["accounts"])]
     problems = [
-        *_differences("instruments", UNITS, known_instruments, instruments),
-        *_differences("accounts", LIMITS, known_accounts, accounts),
+        *_differences("instruments", (*UNITS, *FEES), known_instruments, instruments),
+        *_differences("accounts", (*LIMITS, *RULES), known_accounts, accounts),
     ]
     if problems:
         raise _contradiction(problems)
@@ -99,13 +118,19 @@ def missing(risk: Any, shard: int, instruments: Sequence[Instrument], accounts: 
 
 def instrument_fields(risk: Any, number: int) -> dict[str, Any]:
     """An instrument as the settings would say it."""
-    return _plain({name: risk["instruments"][number][name] for name in UNITS})
+    fees = risk["fees"][number]
+    basis = FeeBasis(int(fees["fee_basis"])).name.lower()
+    units = _plain({name: risk["instruments"][number][name] for name in UNITS})
+    return {**units, **_plain({name: fees[name] for name in FEES[:2]}), "fee_basis": basis}
 
 
 def account_fields(risk: Any, number: int) -> dict[str, Any]:
     """An account as the settings would say it, but for its key."""
-    name = risk["names"][number].tobytes().rstrip(b"\0")
-    return _plain({"name": name, **{limit: risk["accounts"][number][limit] for limit in LIMITS[1:]}})
+    name, account = risk["names"][number].tobytes().rstrip(b"\0"), risk["accounts"][number]
+    limits = _plain({"name": name, **{limit: account[limit] for limit in LIMITS[1:]}})
+    rule, tracks = SelfTradeRule(int(account["self_trade_rule"])), int(account["flags"]) & AccountFlag.TRACK_POSITION != 0
+    group = int(account["self_trade_group"])
+    return {**limits, "self_trade_rule": rule.name.lower(), "self_trade_group": group, "track_position": tracks}
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

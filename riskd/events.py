@@ -6,14 +6,29 @@ from numba import njit
 
 from riskd.orders import NOT_LIVE, hold, leave, slot_of
 from riskd.positions import trade
+from riskd.reckoning import (
+    LIMIT,
+    MARKET,
+    MARKET_TO_LIMIT,
+    STOP,
+    STOP_LIMIT,
+    TRAILING_STOP,
+    TRAILING_STOP_LIMIT,
+    becomes,
+    reckon_at,
+    type_of,
+)
 from shm.records import CommandKind, EventKind
 
 TRADE: Final = EventKind.TRADE.value
 CANCELLED: Final = EventKind.CANCELLED.value
 REPLACED: Final = EventKind.REPLACED.value
 REJECTED: Final = EventKind.REJECTED.value
+TRIGGERED: Final = EventKind.TRIGGERED.value
+RESTATED: Final = EventKind.RESTATED.value
 NEW: Final = CommandKind.NEW.value
 REPLACE: Final = CommandKind.REPLACE.value
+REDUCE: Final = CommandKind.REDUCE.value
 
 
 @njit(cache=True)
@@ -28,6 +43,10 @@ def apply(risk: Any, shard: int, event: Any) -> bool:
         return _replaced(risk, shard, event)
     if kind == REJECTED and event["order_id"] != 0:
         return _rejected(risk, shard, event)
+    if kind == RESTATED:
+        return _restated(risk, shard, event)
+    if kind == TRIGGERED:
+        return _triggered(risk, shard, event)
     return True  # accepted, defined, mass-cancelled: what they say, riskd knew when it numbered the command
 
 
@@ -75,28 +94,71 @@ def _replaced(risk: Any, shard: int, event: Any) -> bool:
     if slot == NOT_LIVE:
         return False
     order = risk["orders"][shard, slot]
-    order["price"] = event["price"]
     order["quantity"] = event["quantity"]
     order["leaves"] = event["leaves"]
+    reckon_at(risk, order, event["price"], risk["instruments"][event["instrument"]]["tick_value"])
     _settle(risk, order, event["instrument"])
     return True
 
 
 @njit(cache=True)
+def _restated(risk: Any, shard: int, event: Any) -> bool:
+    """The order has other terms without having asked; without a price (a parked one) it is reckoned as before."""
+    slot = slot_of(risk, shard, event["order_id"])
+    if slot == NOT_LIVE:
+        return False
+    order = risk["orders"][shard, slot]
+    order["quantity"] = event["quantity"]
+    order["leaves"] = event["leaves"]
+    reckon_at(risk, order, event["price"], risk["instruments"][event["instrument"]]["tick_value"])
+    if type_of(order) == MARKET_TO_LIMIT and event["price"] != 0:
+        becomes(order, LIMIT)
+    _hold_again(risk, order, event["instrument"])
+    return True
+
+
+@njit(cache=True)
+def _triggered(risk: Any, shard: int, event: Any) -> bool:
+    """A stop is a limit or market order from now on."""
+    slot = slot_of(risk, shard, event["order_id"])
+    if slot == NOT_LIVE:
+        return False
+    order = risk["orders"][shard, slot]
+    type_ = type_of(order)
+    if type_ in (STOP, TRAILING_STOP):
+        becomes(order, MARKET)
+    elif type_ in (STOP_LIMIT, TRAILING_STOP_LIMIT):
+        becomes(order, LIMIT)
+        reckon_at(risk, order, event["price"], risk["instruments"][event["instrument"]]["tick_value"])
+        _hold_again(risk, order, event["instrument"])
+    return True
+
+
+@njit(cache=True)
 def _rejected(risk: Any, shard: int, event: Any) -> bool:
-    """A NEW that the matcher turned down ends; a REPLACE changes nothing, and its order may have ended before it."""
+    """A NEW that the matcher turned down ends; a REPLACE or REDUCE changes nothing, and its order may have ended before it."""
     slot = slot_of(risk, shard, event["order_id"])
     if event["flags"] == NEW:
         return _ended(risk, shard, event)
-    if event["flags"] == REPLACE and slot != NOT_LIVE:
+    if (event["flags"] == REPLACE or event["flags"] == REDUCE) and slot != NOT_LIVE:
         _settle(risk, risk["orders"][shard, slot], event["instrument"])
     return True
 
 
 @njit(cache=True)
 def _settle(risk: Any, order: Any, instrument: int) -> None:
-    """One replace fewer on its way; after the last, the hold is what the order is now, and no longer the worst it could be."""
+    """One replace or reduce fewer on its way; after the last, the hold is what the order is now, not the worst it could be."""
     order["pending"] -= 1
     if order["pending"] == 0:
         value = risk["instruments"][instrument]["tick_value"]
         hold(risk, order, order["leaves"], order["price"] * order["leaves"] * value)
+
+
+@njit(cache=True)
+def _hold_again(risk: Any, order: Any, instrument: int) -> None:
+    """Leaves or price have changed: hold for what the order is now or, while a replace is on its way, for the worse."""
+    money = order["price"] * order["leaves"] * risk["instruments"][instrument]["tick_value"]
+    if order["pending"] == 0:
+        hold(risk, order, order["leaves"], money)
+    else:
+        hold(risk, order, max(order["working"], order["leaves"]), max(order["held"], money))

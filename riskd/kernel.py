@@ -9,6 +9,7 @@ of one kind have one type, so one of each kind comes in to lend it, and ``wiring
 
 from typing import Any, Final
 
+import numpy as np
 from numba import njit
 
 from riskd import ids, positions
@@ -16,14 +17,18 @@ from riskd.checks import PASSED
 from riskd.events import apply
 from riskd.layout import BATCH
 from riskd.orders import SLOT_MASK
-from riskd.take import has_room, number, take
+from riskd.take import CLOCK, has_room, number, take
 from shm.atomics import prefetch, record_at
 from shm.patience import NO_MORE, next_round, realtime_ns
-from shm.records import RISKD_ORIGIN
+from shm.records import COMMAND, NO_ACCOUNT, NO_INSTRUMENT, RISKD_ORIGIN
 from shm.ring import publish, published, release
 
 LOOK_AHEAD: Final = 16
 """Messages between fetching what one needs into cache and using it."""
+CLOCK_INTERVAL_NS: Final = 1_000_000_000
+"""Between two CLOCKs of a shard that has GTD orders: so late they may expire."""
+_CLOCK: Final = np.zeros(1, COMMAND)
+_CLOCK["kind"], _CLOCK["account"], _CLOCK["instrument"] = CLOCK, NO_ACCOUNT, NO_INSTRUMENT
 
 
 @njit(cache=True)
@@ -38,6 +43,8 @@ def run(risks: Any, wirings: Any, orders: Any, commands: Any, events: Any, patie
     risk, wiring = risks[0], wirings[0]
     set_clock(risk, now_ns)
     handled, left = 0, patiences[0]["rounds"]
+    if risk["header"]["fault"] == 0:
+        handled += _tell_the_time(risk, wiring, commands[0])
     while handled < bound and risk["header"]["fault"] == 0:
         done = _read_all_events(risk, wiring, events[0])
         if risk["header"]["fault"] == 0:
@@ -75,6 +82,23 @@ def write(risks: Any, wirings: Any, commands: Any, shard: int, requests: Any, fi
 def set_clock(risk: Any, now_ns: int) -> None:
     """Time for the commands to come; it never goes back."""
     risk["header"]["now_ns"] = max(risk["header"]["now_ns"], now_ns)
+
+
+@njit(cache=True)
+def _tell_the_time(risk: Any, wiring: Any, commands: Any) -> int:
+    """A CLOCK for every shard that has orders to expire and had none for an interval. Returns how many."""
+    done, now_ns = 0, risk["header"]["now_ns"]
+    for shard in range(risk["header"]["shards"]):
+        source = risk["shards"][shard]
+        is_due = source["expiring"] > 0 and now_ns - source["clocked_ns"] >= CLOCK_INTERVAL_NS
+        if is_due and has_room(risk, wiring, commands, shard):
+            risk["draft"]["origin"], risk["draft"]["origin_sequence"] = RISKD_ORIGIN, 0
+            number(risk, wiring, commands, shard, _CLOCK[0], PASSED)
+            source["clocked_ns"] = now_ns
+            done += 1
+    if done > 0:
+        publish_commands(risk, wiring, commands)
+    return done
 
 
 @njit(cache=True)

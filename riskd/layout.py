@@ -2,7 +2,7 @@
 
     RISK                                               one line (64 bytes) each, so that a check costs few cache misses
       header      64   clock, fault, seed, counts
-      draft       64   the request in hand, in ticks and lots
+      draft      128   the request in hand, in ticks and lots
       gateways    64 x GATEWAY_BOUND   how far each orders ring is taken
       shards      64 x SHARD_BOUND     last command numbered, last event read, free slots
       ahead            bits: orders that became commands before a crash, yet were not released from their ring
@@ -13,6 +13,7 @@
       orders      64 x shards x slots  one for each slot of a shard's order pool
       free         4 x shards x slots  stack of free slots a shard
       names       16 x accounts        what people call the accounts
+      fees        16 x instruments     fees, for comparing the settings with the journal
 
     ORDER                                             POSITION
       0 order_id         i8  0 while the slot is free   0 key          i8  account << 32 | instrument, plus 1; 0 is empty
@@ -23,8 +24,8 @@
      40 working          i8  lots counted as open      40 cost         i8  money the open position was entered for, >= 0
      48 held             i8  money                     48 realised     i8  money
      56 position         i4  index                     56 turnover     i8  money traded, both sides
-     60 pending          u2  replaces on their way
-     62 side u1, type u1
+     60 pending          u2  replaces, reduces on their way
+     62 side u1, type u1     type: see riskd/reckoning.py
 
 Money is ticks x lots x tick_value. A position's ``cost`` over its net quantity is the average cost; it is kept whole, so
 that nothing is lost by rounding: realised = sold money - bought money + cost (long) or - cost (short), always.
@@ -42,7 +43,7 @@ NAME_BYTES: Final = 16
 BATCH: Final = 128
 """Orders taken, or events read, before the cursors are published."""
 PENDING_BOUND: Final = (1 << 16) - 1
-"""Replaces of one order that may be on their way; the next one waits in its orders ring."""
+"""Replaces and reduces of one order that may be on their way; the next one waits in its orders ring."""
 MONEY_BOUND: Final = 1 << 62
 """No order may take an account's holds, or a position's turnover or lots, past this: a fill then cannot overflow an int64."""
 
@@ -70,9 +71,17 @@ DRAFT: Final = np.dtype(
         ("position", "<i8"),
         ("origin", "<i8"),
         ("origin_sequence", "<i8"),
+        ("reckoned", "<i8"),
+        ("stop_price", "<i8"),
+        ("display_quantity", "<i8"),
+        ("minimum_quantity", "<i8"),
+        ("step", "<i8"),
+        ("linked", "<i8"),
+        ("pad", "u1", (16,)),
     ]
 )
-"""The request in hand: where it comes from, its ticks, lots and money; for a replace, the worst that its order can then be."""
+"""The request in hand: where it comes from, its ticks, lots and money; for a replace, the worst that its order can then be.
+``reckoned``: the price that its money is reckoned at. From ``stop_price`` on only an extended order's are kept up."""
 
 GATEWAY: Final = np.dtype(
     [
@@ -94,11 +103,13 @@ SHARD: Final = np.dtype(
         ("free", "<i8"),
         ("accounts", "<i8"),
         ("instruments", "<i8"),
-        ("pad", "u1", (16,)),
+        ("expiring", "<i8"),
+        ("clocked_ns", "<i8"),
     ]
 )
 """``sequence``: last command numbered. ``free``: how many slots the stack of free slots holds. ``accounts``: the accounts,
-``instruments``: those up to the last of this shard, that commands of the shard have defined."""
+``instruments``: those up to the last of this shard, that commands of the shard have defined. ``expiring``: live GTD orders;
+``clocked_ns``: time of the last CLOCK."""
 
 ACCOUNT: Final = np.dtype(
     [
@@ -108,7 +119,9 @@ ACCOUNT: Final = np.dtype(
         ("open_orders", "<i8"),
         ("held", "<i8", (2,)),
         ("flags", "<u4"),
-        ("pad", "u1", (12,)),
+        ("self_trade_group", "<i4"),
+        ("self_trade_rule", "u1"),
+        ("pad", "u1", (7,)),
     ]
 )
 """``held`` by side: the money that working orders would move at their price."""
@@ -127,6 +140,8 @@ INSTRUMENT: Final = np.dtype(
     ]
 )
 """``last_price``: ticks, of the last trade; 0 before the first."""
+
+FEES: Final = np.dtype([("maker_fee", "<i4"), ("taker_fee", "<i4"), ("fee_basis", "u1"), ("pad", "u1", (7,))])
 
 POSITION: Final = np.dtype(
     [
@@ -170,7 +185,8 @@ WIRING: Final = np.dtype(
 )
 """Where the rings lie in this process, and riskd's reader index in each. No part of the state: it says nothing lasting."""
 
-for _dtype in (HEADER, DRAFT, GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER):
+assert DRAFT.itemsize == 2 * LINE_BYTES
+for _dtype in (HEADER, GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER):
     assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
 assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
 assert SHARD_BOUND * SLOT_BOUND < 1 << 32
@@ -224,6 +240,7 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("orders", ORDER, (sizes.shards, sizes.orders)),
             ("free", "<u4", (sizes.shards, sizes.orders)),
             ("names", "u1", (sizes.accounts, NAME_BYTES)),
+            ("fees", FEES, (sizes.instruments,)),
         ]
     )
     assert dtype.fields is not None and dtype.fields["accounts"][1] % LINE_BYTES == 0

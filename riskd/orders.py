@@ -8,6 +8,7 @@ from numba import njit
 from riskd import ids
 from riskd.layout import ORDER
 from riskd.positions import account_of
+from riskd.reckoning import expires, kept_type
 from shm.records import SLOT_BITS, SLOT_BOUND
 
 SLOT_MASK: Final = SLOT_BOUND - 1
@@ -41,7 +42,9 @@ def enter(risk: Any, shard: int, command: Any, position: int, price: int, held: 
     order["leaves"] = command["quantity"]
     order["position"] = position
     order["side"] = command["side"]
-    order["type"] = command["type"]
+    order["type"] = kept_type(command["type"], command["flags"], command["time_in_force"])
+    if expires(order):
+        risk["shards"][shard]["expiring"] += 1
     risk["accounts"][command["account"]]["open_orders"] += 1
     ids.insert(risk, command["account"], command["client_order_id"], reference_of(shard, slot))
     hold(risk, order, command["quantity"], held)
@@ -79,8 +82,10 @@ def leave(risk: Any, shard: int, slot: int) -> None:
     account = account_of(risk["positions"][order["position"]]["key"])
     risk["accounts"][account]["open_orders"] -= 1
     ids.remove(risk, account, order["client_order_id"], reference_of(shard, slot))
-    risk["orders"][shard, slot] = _FREE[0]
     source = risk["shards"][shard]
+    if expires(order):
+        source["expiring"] -= 1
+    risk["orders"][shard, slot] = _FREE[0]
     risk["free"][shard, source["free"]] = slot
     source["free"] += 1
 

@@ -7,7 +7,7 @@ from numba import njit
 
 from riskd.ids import mixed
 from riskd.layout import MONEY_BOUND
-from riskd.money import INT64_MAX, share
+from riskd.money import INT64_MAX, product, share
 from shm.atomics import prefetch
 from shm.records import Side
 
@@ -77,8 +77,9 @@ def trade(position: Any, side: int, price: int, quantity: int, tick_value: int) 
 
     What closes part of a position takes its share of the cost with it, rounded down; what is left over opens at ``price``.
     """
-    value = price * tick_value
-    if position["turnover"] > INT64_MAX - value * quantity:
+    value = product(price, tick_value)
+    money = product(value, quantity)
+    if money < 0 or position["turnover"] > INT64_MAX - money:
         return False
     net = position["bought"] - position["sold"]
     against = -net if side == BUY else net
@@ -86,7 +87,7 @@ def trade(position: Any, side: int, price: int, quantity: int, tick_value: int) 
     released = share(position["cost"], closing, against) if closing > 0 else 0
     position["realised"] += released - value * closing if side == BUY else value * closing - released
     position["cost"] += value * (quantity - closing) - released
-    position["turnover"] += value * quantity
+    position["turnover"] += money
     if side == BUY:
         position["bought"] += quantity
     else:

@@ -1,8 +1,11 @@
-"""riskd as a process: recover, define what is new in the settings, then number orders until told to stop."""
+"""riskd as a process: recover, define what is new in the settings, then number orders, and what operators ask for, until told
+to stop."""
 
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from riskd import report
 from riskd.ahead import end_shard
@@ -10,6 +13,7 @@ from riskd.definitions import check_agreement, define, missing
 from riskd.kernel import read_events, run, write
 from riskd.layout import Sizes
 from riskd.recovery import events_made_again, recorded_commands, recorded_events, recover_shard
+from riskd.requests import rules_command, state_command
 from riskd.state import Array, as_array, empty_state, free_all_unused, wire
 from runtime import placement
 from runtime.agent import Agent, Command
@@ -19,7 +23,8 @@ from runtime.settings import Settings
 from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
 from shm.errors import CutLoose
 from shm.journal import JournalDamaged
-from shm.ring import Ring, release
+from shm.records import shard_of
+from shm.ring import Ring, release, slowest
 
 SLICE: Final = 1024
 """Messages a slice, about a tenth of a millisecond: the age that a command's time may have."""
@@ -36,7 +41,8 @@ class Rings(NamedTuple):
 
 
 class Riskd(Agent):
-    """The agent. ``definitions`` are written, each shard's, before the first order is taken."""
+    """The agent. ``definitions`` are written, each shard's, before the first order is taken; what operators ask for before the
+    next one is."""
 
     name = "riskd"
 
@@ -44,15 +50,16 @@ class Riskd(Agent):
         self.risks, self.risk, self.rings, self.wakes = risks, risks[0], rings, wakes
         self.wirings = wire(rings.orders, rings.commands, rings.events)
         self._arrays = tuple(as_array(kind[0].record) for kind in (rings.orders, rings.commands, rings.events))
-        self._definitions = {shard: commands for shard, commands in enumerate(definitions) if len(commands)}
-        for shard, commands in self._definitions.items():
+        self._own = {shard: commands for shard, commands in enumerate(definitions) if len(commands)}
+        """By shard, what riskd itself has to say and not yet numbered."""
+        for shard, commands in self._own.items():
             for command in commands:
                 define(self.risk, shard, command)
 
     def do_work(self) -> int:
-        """A slice of events and orders; before trading, of events and definitions."""
-        if self._definitions:
-            return self._write_definitions()
+        """A slice of events and orders; while there is something of riskd's own to say, of that and events."""
+        if self._own:
+            return self._write_own()
         handled = run(self.risks, self.wirings, *self._arrays, self.patience, time.time_ns(), SLICE)
         assert self.risk["header"]["fault"] == 0, f"event {self.risk['header']['fault']} contradicts riskd's state"
         return int(handled)
@@ -60,29 +67,48 @@ class Riskd(Agent):
     def drained(self) -> bool:
         """Has every order that a gateway passed on become a command?"""
         taken = self.risk["gateways"]["taken"]
-        return not self._definitions and all(ring.published == taken[g] for g, ring in enumerate(self.rings.orders))
+        return not self._own and all(ring.published == taken[g] for g, ring in enumerate(self.rings.orders))
 
     def status(self) -> dict[str, Any]:
         """Sequences, working orders, what is held."""
         return report.summary(self.risk)
 
     def commands(self) -> dict[str, Command]:
-        """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all."""
-        return {"accounts": lambda _: report.accounts(self.risk), "positions": self._positions}
+        """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all; ``state``, ``rules``: riskd/requests.py."""
+        return {
+            "accounts": lambda _: report.accounts(self.risk),
+            "positions": self._positions,
+            "state": lambda arguments: self._say(state_command(self.risk, arguments)),
+            "rules": lambda arguments: self._say(rules_command(self.risk, arguments)),
+        }
 
     def close(self) -> None:
         """The context lets go of the rings; the state is this process's own."""
         self._arrays, self.wirings = (), self.wirings[:0]
 
-    def _write_definitions(self) -> int:
+    def _say(self, command: Array) -> dict[str, int]:
+        """Have the command numbered next in its shard, ahead of all orders; there is room for it, or they would have to wait.
+
+        Which number it will have. Raises ValueError when there is no room.
+        """
+        instrument = int(command["instrument"][0])
+        shard = shard_of(instrument, len(self.rings.commands))
+        waiting = np.concatenate([self._own.get(shard, command[:0]), command])
+        sequence, ring = int(self.risk["shards"][shard]["sequence"]) + len(waiting), self.rings.commands[shard]
+        if sequence - slowest(ring.record, sequence) > ring.capacity:
+            raise ValueError(f"shard {shard} takes no more commands until matcher and persister have read some: try again")
+        self._own[shard] = waiting
+        return {"instrument": instrument, "shard": shard, "command_sequence": sequence}
+
+    def _write_own(self) -> int:
         _, commands, events = self._arrays
         handled = read_events(self.risks, self.wirings, events)
-        for shard, wanted in list(self._definitions.items()):
+        for shard, wanted in list(self._own.items()):
             done = write(self.risks, self.wirings, commands, shard, wanted, 0, time.time_ns())
-            self._definitions[shard] = wanted[done:]
+            self._own[shard] = wanted[done:]
             handled += done
             if done == len(wanted):
-                del self._definitions[shard]
+                del self._own[shard]
         return int(handled)
 
     def _positions(self, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Where riskd stood: replay a shard's journal, commands with their events after them, then what is only in the rings yet.
 
 riskd's state after any commands and events does not depend on when it read which, so a replay need not know. (But for the
-money held for a replace whose outcome is not known, which is at its worst either way.) Only of one shard need the order be
+money held for a replace whose outcome is not known, which is at its worst either way, and for an order that is reckoned at the
+last price, since who knows which trade riskd had read last.) Only of one shard need the order be
 kept: a slot is used again only after the order before it has ended.
 
 Commands are synced at once, events only now and then: after a loss of power the journal may have commands that riskd numbered

@@ -5,13 +5,13 @@ from typing import Any, Final
 from numba import njit
 
 from riskd.ahead import note
-from riskd.checks import MARKET
 from riskd.events import apply
 from riskd.layout import PENDING_BOUND
 from riskd.money import product
 from riskd.orders import NOT_LIVE, SLOT_MASK, enter, expect_replace, slot_of, worst
 from riskd.positions import place
-from riskd.take import NEW, REPLACE
+from riskd.reckoning import follow_replace, reckoned, reckoned_again
+from riskd.take import CLOCK, NEW, REDUCE, REPLACE
 from shm.records import GATEWAY_BOUND
 
 DONE: Final = 0
@@ -79,8 +79,10 @@ def _apply_command(risk: Any, shard: int, command: Any) -> int:
         return DONE
     if command["kind"] == NEW:
         return DONE if _enter_again(risk, shard, command) else IMPOSSIBLE_COMMAND
-    if command["kind"] == REPLACE:
-        _replace_again(risk, shard, command)
+    if command["kind"] == REPLACE or command["kind"] == REDUCE:
+        _change_again(risk, shard, command)
+    if command["kind"] == CLOCK:
+        source["clocked_ns"] = command["time_ns"]
     return DONE
 
 
@@ -92,7 +94,7 @@ def _came_after_events(risk: Any, shard: int, command: Any) -> bool:
     if command["kind"] == NEW:
         slot = command["order_id"] & SLOT_MASK
         return slot < risk["orders"].shape[1] and risk["orders"][shard, slot]["order_id"] != 0
-    if command["kind"] == REPLACE:
+    if command["kind"] == REPLACE or command["kind"] == REDUCE:
         slot = slot_of(risk, shard, command["order_id"])
         return slot != NOT_LIVE and risk["orders"][shard, slot]["pending"] == PENDING_BOUND
     return False
@@ -108,7 +110,8 @@ def _enter_again(risk: Any, shard: int, command: Any) -> bool:
     if position < 0:
         return False
     instrument = risk["instruments"][command["instrument"]]
-    price = instrument["last_price"] if command["type"] == MARKET else command["price"]
+    stop_price, last_price = command["stop_price"], instrument["last_price"]
+    price = reckoned(command["type"], command["side"], command["price"], stop_price, last_price)
     held = product(product(price, command["quantity"]), instrument["tick_value"])
     risk["shards"][shard]["free"] -= 1
     enter(risk, shard, command, position, price, max(held, 0))
@@ -116,11 +119,15 @@ def _enter_again(risk: Any, shard: int, command: Any) -> bool:
 
 
 @njit(cache=True)
-def _replace_again(risk: Any, shard: int, command: Any) -> None:
-    """The order may have ended meanwhile: riskd may have read that event only after it had numbered the replace."""
+def _change_again(risk: Any, shard: int, command: Any) -> None:
+    """The order may have ended meanwhile: riskd may have read that event only after it had numbered the replace or reduce."""
     slot = slot_of(risk, shard, command["order_id"])
-    if slot != NOT_LIVE:
-        order = risk["orders"][shard, slot]
-        tick_value = risk["instruments"][command["instrument"]]["tick_value"]
-        working, held = worst(order, command["price"], command["quantity"], tick_value)
-        expect_replace(risk, order, working, held)
+    if slot == NOT_LIVE:
+        return
+    order, units = risk["orders"][shard, slot], risk["instruments"][command["instrument"]]
+    working, held = order["working"], order["held"]
+    if command["kind"] == REPLACE:
+        price = reckoned_again(order, command["price"], command["stop_price"], units["last_price"])
+        working, held = worst(order, price, command["quantity"], units["tick_value"])
+        follow_replace(order, command["price"], price)
+    expect_replace(risk, order, working, held)

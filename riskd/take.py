@@ -12,26 +12,32 @@ from numba import njit
 from riskd import ids
 from riskd.ahead import is_taken, is_taken_anywhere, may_be_taken
 from riskd.checks import (
-    MARKET,
+    BY_PRICE,
+    EXTENDED,
     PASSED,
     is_instrument,
     verdict_on_cancel,
     verdict_on_mass_cancel,
     verdict_on_new,
+    verdict_on_reduce,
     verdict_on_replace,
 )
 from riskd.layout import PENDING_BOUND
 from riskd.orders import SLOT_MASK, enter, expect_replace, take_slot
 from riskd.positions import instrument_of
+from riskd.reckoning import MARKET, follow_replace
 from shm.atomics import record_at
 from shm.reasons import Reason
-from shm.records import NO_INSTRUMENT, SLOT_BITS, CommandKind
+from shm.records import NO_INSTRUMENT, SLOT_BITS, CommandKind, TimeInForce
 from shm.ring import can_write
 
 NEW: Final = CommandKind.NEW.value
 CANCEL: Final = CommandKind.CANCEL.value
 REPLACE: Final = CommandKind.REPLACE.value
 MASS_CANCEL: Final = CommandKind.MASS_CANCEL.value
+REDUCE: Final = CommandKind.REDUCE.value
+CLOCK: Final = CommandKind.CLOCK.value
+DAY: Final = TimeInForce.DAY.value
 UNKNOWN_COMMAND: Final = Reason.UNKNOWN_COMMAND.value
 
 
@@ -51,6 +57,8 @@ def take(risk: Any, wiring: Any, commands: Any, request: Any) -> bool:
         return _take_replace(risk, wiring, commands, request)
     if kind == CANCEL:
         return _take_cancel(risk, wiring, commands, request)
+    if kind == REDUCE:
+        return _take_reduce(risk, wiring, commands, request)
     return _pass_on(risk, wiring, commands, shard_of(risk, request["instrument"]), request, UNKNOWN_COMMAND)
 
 
@@ -103,10 +111,34 @@ def _take_new(risk: Any, wiring: Any, commands: Any, request: Any) -> bool:
     command, draft = number(risk, wiring, commands, shard, request, verdict), risk["draft"]
     if verdict == PASSED:
         command["order_id"] = command["sequence"] << SLOT_BITS | take_slot(risk, shard)
-        command["price"] = draft["price"] if request["type"] != MARKET else 0
+        command["price"] = draft["price"]
         command["quantity"] = draft["quantity"]
-        enter(risk, shard, command, draft["position"], draft["price"], draft["money"])
+        account = risk["accounts"][request["account"]]
+        if request["flags"] | account["self_trade_group"] | account["self_trade_rule"] != 0 or _needs_more(request):
+            _extend(command, draft, account)
+        enter(risk, shard, command, draft["position"], draft["reckoned"], draft["money"])
     return True
+
+
+@njit(inline="always")
+def _needs_more(order: Any) -> bool:
+    """Is it of a type, or for a time, that no plain order has?"""
+    return order["type"] > MARKET or order["time_in_force"] > DAY
+
+
+@njit(cache=True)
+def _extend(command: Any, draft: Any, account: Any) -> None:
+    """Complete a new order that is not plain: in ticks and lots, with its partner's slot, and what its account does else."""
+    if command["flags"] & EXTENDED != 0:
+        command["stop_price"], command["step"] = draft["stop_price"], draft["step"]
+        command["display_quantity"], command["minimum_quantity"] = draft["display_quantity"], draft["minimum_quantity"]
+        command["linked"] = draft["linked"]
+    if command["self_trade_rule"] == 0:
+        command["self_trade_rule"] = account["self_trade_rule"]
+    if command["self_trade_group"] == 0:
+        command["self_trade_group"] = account["self_trade_group"]
+    if command["self_trade_rule"] != 0 or command["self_trade_group"] != 0 or _needs_more(command):
+        command["flags"] = command["flags"] | EXTENDED
 
 
 @njit(cache=True)
@@ -120,9 +152,27 @@ def _take_replace(risk: Any, wiring: Any, commands: Any, request: Any) -> bool:
     if order["pending"] == PENDING_BOUND or not has_room(risk, wiring, commands, shard):
         return False
     command = _number_for(risk, wiring, commands, shard, slot, request)
-    command["price"] = draft["price"]
+    command["price"], command["stop_price"] = draft["price"], draft["stop_price"]
     command["quantity"] = draft["quantity"]
+    follow_replace(order, draft["price"], draft["reckoned"])
     expect_replace(risk, order, draft["working"], draft["held"])
+    return True
+
+
+@njit(cache=True)
+def _take_reduce(risk: Any, wiring: Any, commands: Any, request: Any) -> bool:
+    """What the order holds stays as it is: it may trade before it is reduced."""
+    reference = ids.find(risk, request["account"], request["client_order_id"])
+    verdict = verdict_on_reduce(risk, request, reference)
+    if verdict != PASSED:
+        return _refuse_for(risk, wiring, commands, reference, request, verdict)
+    shard, slot = (reference - 1) >> SLOT_BITS, (reference - 1) & SLOT_MASK
+    order = risk["orders"][shard, slot]
+    if order["pending"] == PENDING_BOUND or not has_room(risk, wiring, commands, shard):
+        return False
+    command = _number_for(risk, wiring, commands, shard, slot, request)
+    command["quantity"] = risk["draft"]["quantity"]
+    expect_replace(risk, order, order["working"], order["held"])
     return True
 
 
@@ -158,7 +208,7 @@ def _number_for(risk: Any, wiring: Any, commands: Any, shard: int, slot: int, re
 @njit(cache=True)
 def _take_mass_cancel(risk: Any, wiring: Any, commands: Any, request: Any) -> bool:
     """One command into the instrument's shard or, for every instrument, one into each shard: all of them, or none yet."""
-    verdict = verdict_on_mass_cancel(risk, request["account"], request["instrument"])
+    verdict = verdict_on_mass_cancel(risk, request)
     everywhere = verdict == PASSED and request["instrument"] == NO_INSTRUMENT
     first = 0 if everywhere else shard_of(risk, request["instrument"])
     last = risk["header"]["shards"] - 1 if everywhere else first
@@ -167,5 +217,7 @@ def _take_mass_cancel(risk: Any, wiring: Any, commands: Any, request: Any) -> bo
             return False
     for shard in range(first, last + 1):
         if not is_taken(risk, risk["draft"]["origin"], risk["draft"]["origin_sequence"], shard):
-            number(risk, wiring, commands, shard, request, verdict)
+            command = number(risk, wiring, commands, shard, request, verdict)
+            if verdict == PASSED and request["flags"] & BY_PRICE != 0:
+                command["price"], command["stop_price"] = risk["draft"]["price"], risk["draft"]["stop_price"]
     return True

@@ -13,6 +13,7 @@ from runtime.settings import Settings
 
 MCL_CURRENT: Final = 1
 MCL_FUTURE: Final = 2
+MCL_ONFAULT: Final = 4  # what is reserved and never touched, as most of a matcher's state, is not to be had
 MADV_HUGEPAGE: Final = 14
 PAGE_BYTES: Final = 4096
 
@@ -55,7 +56,7 @@ def schedule_fifo(priority: int) -> str:
 def lock_memory() -> str:
     """Keep all memory, now and later, from being swapped out. The warning, if it is not permitted."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(MCL_CURRENT | MCL_FUTURE) == 0:
+    if libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0:
         return ""
     reason = os.strerror(ctypes.get_errno())
     return f"memory_lock is not permitted ({reason}): memory may be swapped out; LimitMEMLOCK=infinity would allow it"

@@ -129,6 +129,7 @@ _MARKET: Final = """
 # What is traded. An instrument's number is its place here: put new ones at the end, remove none.
 # tick_size and lot_size are the steps of price and quantity, in 10**-price_decimals and 10**-quantity_decimals.
 # tick_value is the money that one lot gains a tick, in the currency's smallest unit: tick_size x lot_size if left out.
+# Fees are hundredths of a basis point of a trade's money (basis_points) or money a lot (per_lot); below 0 a rebate.
 [[instruments]]
 symbol = "ACME"
 currency = "USD"
@@ -137,6 +138,9 @@ lot_size = 1
 price_decimals = 2
 quantity_decimals = 0
 tick_value = 1
+fee_basis = "basis_points"
+maker_fee = 0
+taker_fee = 0
 
 [[instruments]]
 symbol = "GEAR"
@@ -148,12 +152,18 @@ price_decimals = 2
 # Who trades. An account's number is its place here: put new ones at the end, remove none.
 # api_key is what its clients log on with. Better: api_key_sha256, from `printf %s KEY | sha256sum`.
 # The limits: lots an order, money an order (in the currency's smallest unit), orders at rest or on their way. 0 blocks.
+# self_trade_rule is what an order does instead of trading with another of its account, or of an account of the same
+# self_trade_group above 0: "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"; an order may say otherwise.
+# track_position lets the account send reduce-only orders.
 [[accounts]]
 name = "alice"
 api_key = "change-me-alice"
 maximum_quantity = 1000000
 maximum_notional = 1000000000000000
 maximum_open_orders = 10000
+self_trade_rule = "none"
+self_trade_group = 0
+track_position = false
 
 [[accounts]]
 name = "bob"

@@ -9,6 +9,7 @@ from typing import Any, Final
 from runtime.rules import Boolean, Cores, Integer, Number, Rule, Tcp, Text, Url, Word
 from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
 
+INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1
 IPC: Final = Text(r"|ipc://[^@].*", 'ipc://PATH, where {run} and {gateway} are filled in, or "" (not served)')
 
@@ -63,12 +64,12 @@ class RingSettings:
 class PoolSettings:
     """Room taken once, at start: what does not fit is refused with a reason code, never by growing."""
 
-    orders: int = setting(1 << 18, Integer(1 << 4, 1 << 24, power_of_two=True))
+    orders: int = setting(1 << 18, Integer(1 << 4, 1 << 21, power_of_two=True))
     """Live orders a shard."""
-    levels: int = setting(1 << 16, Integer(1 << 4, 1 << 24, power_of_two=True))
+    levels: int = setting(1 << 16, Integer(1 << 4, 1 << 21, power_of_two=True))
     """Prices with an order at rest, a shard."""
-    instruments: int = setting(1 << 10, Integer(1, 1 << 16, power_of_two=True))
-    accounts: int = setting(1 << 10, Integer(1, 1 << 16, power_of_two=True))
+    instruments: int = setting(1 << 10, Integer(1, 1 << 17, power_of_two=True))
+    accounts: int = setting(1 << 10, Integer(1, 1 << 20, power_of_two=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,12 @@ class Instrument:
     quantity_decimals: int = setting(0, Integer(0, 18))
     tick_value: int = setting(0, Integer(1, INT64_MAX))
     """The money that one lot gains a tick, in the currency's smallest unit; not given: tick_size x lot_size."""
+    fee_basis: str = setting("basis_points", Word(("basis_points", "per_lot")))
+    """What the fees count: hundredths of a basis point of a trade's money, or money a lot."""
+    maker_fee: int = setting(0, Integer(-INT32_MAX, INT32_MAX))
+    """Of the order that rested; below 0 a rebate."""
+    taker_fee: int = setting(0, Integer(-INT32_MAX, INT32_MAX))
+    """Of the order that came in; in an auction, of both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,3 +146,9 @@ class Account:
     """Money an order, in the currency's smallest unit; 0 blocks."""
     maximum_open_orders: int = setting(10_000, Integer(0, INT64_MAX))
     """Orders at rest or on their way; 0 blocks."""
+    self_trade_rule: str = setting("none", Word(("none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")))
+    """What its orders do, where they do not say it themselves, instead of trading with another of its own or its group."""
+    self_trade_group: int = setting(0, Integer(0, INT32_MAX))
+    """Accounts of one group above 0 are one owner; its orders may name another."""
+    track_position: bool = setting(False, Boolean())
+    """Let the matcher keep its positions, which reduce-only orders need. Set before its first order."""

@@ -18,6 +18,8 @@ from numba.extending import intrinsic
 
 IS_X86: Final = platform.machine() in ("x86_64", "AMD64")
 _WORD: Final = 8
+int64: Any = np.int64
+"""What a field of a record is widened to in a kernel: mixed widths would be widened to floats. Typed so that all may be."""
 
 
 def _compiled(python: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
@@ -181,6 +183,23 @@ def record_at(_: Any, address: Any, prototype: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
     return prototype(types.int64, prototype), codegen
+
+
+def _copy_bytes(target: int, source: int, count: int) -> None:
+    ctypes.memmove(int(target), int(source), int(count))
+
+
+@_compiled(_copy_bytes)
+def copy_bytes(_: Any, target: Any, source: Any, count: Any) -> Any:
+    """Copy ``count`` bytes from one address to another; they must not overlap."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        target, source = (builder.inttoptr(address, byte) for address in args[:2])
+        cgutils.raw_memcpy(builder, target, source, args[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
 
 
 def _call_hook(address: int) -> int:

@@ -8,14 +8,18 @@ from; the second is its body, which ``INSTRUMENT`` and ``ACCOUNT`` commands lay 
       8 time_ns           i8                   72 stop_price       i8       80 tick_size   i8      80 maximum_quantity  i8
      16 order_id          i8                   80 quantity         i8       88 lot_size    i8      88 maximum_notional  i8
      24 client_order_id   u8                   88 display_quantity i8       96 tick_value  i8      96 maximum_open_orders i8
-     32 request_id        u8                   96 expiry_ns        i8      104 currency    S8     104 flags             u4
-     40 origin_sequence   i8                  104 minimum_quantity i8      112 price_decimals u1  108 pad
-     48 account           i4                  112 side u1 type u1          113 quantity_decimals u1
-     52 session           i4                  114 time_in_force u1         114 pad
-     56 instrument        i4                  115 self_trade_rule u1
-     60 verdict           u2                  116 self_trade_group i4
-     62 origin            u1                  120 flags            u4
-     63 kind              u1                  124 pad
+     32 request_id        u8                   96 expiry_ns        i8      104 currency    S8     104 pad
+     40 origin_sequence   i8                  104 minimum_quantity i8      112 price_decimals u1  115 self_trade_rule   u1
+     48 account           i4                  112 side u1 type u1          113 quantity_decimals  116 self_trade_group  i4
+     52 session           i4                  114 time_in_force u1         114 fee_basis u1       120 flags             u2
+     56 instrument        i4                  115 self_trade_rule u1       116 maker_fee i4       122 pad
+     60 verdict           u2                  116 self_trade_group i4      120 taker_fee i4
+     62 origin            u1                  120 flags u2  step u2        124 pad
+     63 kind              u1                  124 linked           u4
+
+    RULES body: 64 reference_price i8, 72 dynamic_collar i8, 80 static_low i8, 88 static_high i8, 104 minimum_allocation i8,
+    113 policy u1, 120 flags u2; a STATE command is an ORDER body with the InstrumentState in ``type``. Where these overlap an
+    ORDER body they lie at the same offset as a field of the same width, by whose name the kernel reads them.
 
     EVENT
       0 sequence                 i8            64 price            i8
@@ -32,6 +36,10 @@ from; the second is its body, which ``INSTRUMENT`` and ``ACCOUNT`` commands lay 
 Units. ``sequence`` counts from 1 in each ring. Prices are ticks and quantities lots, but for a command that riskd refused
 (``verdict != 0``), which carries them as the client sent them. Money is ticks x lots x ``tick_value``, in the smallest unit
 of the quote currency. ``time_ns`` is nanoseconds since 1970, UTC. A field that a kind does not use is 0.
+
+What the fields of an order mean, and which go together, is in ``docs/matching.md``. ``stop_price`` is the price that triggers a
+stop; of a trailing order its distance (ticks, or basis points with BASIS_POINTS), of a pegged order its offset in ticks.
+``linked`` is the paired order's slot, plus one; a request has its client order id in ``order_id``, and ``step`` in ``time_ns``.
 """
 
 import hashlib
@@ -71,8 +79,9 @@ COMMAND: Final = np.dtype(
         ("time_in_force", "u1"),
         ("self_trade_rule", "u1"),
         ("self_trade_group", "<i4"),
-        ("flags", "<u4"),
-        ("pad", "u1", (4,)),
+        ("flags", "<u2"),
+        ("step", "<u2"),
+        ("linked", "<u4"),
     ]
 )
 """One numbered command to a matcher; without sequence, time and verdict it is a gateway's request to riskd."""
@@ -87,10 +96,32 @@ INSTRUMENT_COMMAND: Final = np.dtype(
         ("currency", "S8"),
         ("price_decimals", "u1"),
         ("quantity_decimals", "u1"),
-        ("pad", "u1", (14,)),
+        ("fee_basis", "u1"),
+        ("pad", "u1", (1,)),
+        ("maker_fee", "<i4"),
+        ("taker_fee", "<i4"),
+        ("pad_2", "u1", (4,)),
     ]
 )
-"""Defines an instrument: ``tick_size``, ``lot_size`` in wire units (10**-decimals), money that a lot gains a tick."""
+"""Defines an instrument: ``tick_size``, ``lot_size`` in wire units (10**-decimals), money that a lot gains a tick, fees."""
+
+RULES_COMMAND: Final = np.dtype(
+    [
+        *_COMMAND_HEAD,
+        ("reference_price", "<i8"),
+        ("dynamic_collar", "<i8"),
+        ("static_low", "<i8"),
+        ("static_high", "<i8"),
+        ("pad", "u1", (8,)),
+        ("minimum_allocation", "<i8"),
+        ("pad_2", "u1", (1,)),
+        ("policy", "u1"),
+        ("pad_3", "u1", (6,)),
+        ("flags", "<u2"),
+        ("pad_4", "u1", (6,)),
+    ]
+)
+"""Sets an instrument's rules, all at once: prices in ticks, 0 for none; ``policy`` a Policy, ``flags`` RulesFlag bits."""
 
 ACCOUNT_COMMAND: Final = np.dtype(
     [
@@ -99,11 +130,15 @@ ACCOUNT_COMMAND: Final = np.dtype(
         ("maximum_quantity", "<i8"),
         ("maximum_notional", "<i8"),
         ("maximum_open_orders", "<i8"),
-        ("flags", "<u4"),
-        ("pad", "u1", (20,)),
+        ("pad", "u1", (11,)),
+        ("self_trade_rule", "u1"),
+        ("self_trade_group", "<i4"),
+        ("flags", "<u2"),
+        ("pad_2", "u1", (6,)),
     ]
 )
-"""Defines an account and its limits: lots an order, money an order, orders at rest; 0 blocks. Sent to every shard."""
+"""Defines an account and its limits: lots an order, money an order, orders at rest; 0 blocks. Sent to every shard.
+``self_trade_rule`` and ``self_trade_group`` are what its orders have that name none; ``flags`` are AccountFlag bits."""
 
 EVENT: Final = np.dtype(
     [
@@ -133,7 +168,8 @@ EVENT: Final = np.dtype(
         ("request_id", "<u8"),
     ]
 )
-"""One outcome. ``order_id`` is the order it is about (of a trade, the aggressor); trades alone set ``resting_*``."""
+"""One outcome. ``order_id`` is the order it is about (of a trade, the aggressor); trades alone set ``resting_*``, but for
+``resting_leaves``, which in ACCEPTED, REPLACED, TRIGGERED and RESTATED counts the lots of ``leaves`` that are not shown."""
 
 
 class CommandKind(IntEnum):
@@ -143,10 +179,13 @@ class CommandKind(IntEnum):
     CANCEL = 2
     REPLACE = 3
     MASS_CANCEL = 4
+    REDUCE = 5
     INSTRUMENT = 16
     ACCOUNT = 17
     SNAPSHOT = 18
     CLOCK = 19
+    STATE = 20
+    RULES = 21
 
 
 class EventKind(IntEnum):
@@ -164,10 +203,21 @@ class EventKind(IntEnum):
     """The order now has ``price`` and ``leaves``; ``quantity`` is the new total, executed part included."""
     MASS_CANCELLED = 6
     """All orders of a mass cancel are gone, each with a CANCELLED before; ``quantity`` counts them."""
+    TRIGGERED = 7
+    """A waiting order became active: a stop whose price was reached, an at-the-close order when the closing auction began."""
+    RESTATED = 8
+    """The order now has ``price``, total ``quantity`` and ``leaves`` without having asked: ``reason`` says why."""
     INSTRUMENT_DEFINED = 16
     ACCOUNT_DEFINED = 17
     SNAPSHOT_TAKEN = 18
     CLOCK = 19
+    STATE_CHANGED = 20
+    """The instrument is now in the InstrumentState ``type``; ``reason`` says why."""
+    RULES_SET = 21
+    INDICATIVE = 22
+    """What an auction would do now: ``price``, ``quantity`` traded, ``leaves`` left over on ``side``."""
+    UNCROSSED = 23
+    """An auction found its ``price``: ``quantity`` will trade, ``leaves`` are left over on ``side``. Its trades follow."""
 
 
 class Side(IntEnum):
@@ -178,17 +228,114 @@ class Side(IntEnum):
 
 
 class OrderType(IntEnum):
-    """``type`` of an order: whether it has a price of its own."""
+    """``type`` of an order: where its price comes from, and when it becomes active."""
 
     LIMIT = 1
     MARKET = 2
+    """Any price, or none worse than its protection price."""
+    MARKET_TO_LIMIT = 3
+    STOP = 4
+    STOP_LIMIT = 5
+    TRAILING_STOP = 6
+    TRAILING_STOP_LIMIT = 7
+    PEGGED_BID = 8
+    PEGGED_ASK = 9
+    PEGGED_MIDDLE = 10
 
 
 class TimeInForce(IntEnum):
-    """How long an order lives: until it is cancelled, or not at all."""
+    """How long an order lives."""
 
     GTC = 1
+    """Until it is cancelled."""
     IOC = 2
+    """What does not trade at once is cancelled."""
+    DAY = 3
+    """Until its instrument closes."""
+    GTD = 4
+    """Until its ``expiry_ns``."""
+    FOK = 5
+    """All of it trades at once, or nothing."""
+    AT_OPEN = 6
+    """Only in the opening auction."""
+    AT_CLOSE = 7
+    """Only in the closing auction."""
+
+
+class OrderFlag(IntEnum):
+    """Bits of ``flags`` in a NEW. An order without EXTENDED is a limit or market order of which all else is 0."""
+
+    EXTENDED = 1
+    """The fields that few orders use are to be looked at; without it they are not."""
+    POST_ONLY = 2
+    SLIDE = 4
+    """With POST_ONLY: an order that would trade goes one tick off instead."""
+    REDUCE_ONLY = 8
+    HIDDEN = 16
+    ALL_OR_NONE = 32
+    BASIS_POINTS = 64
+    """A trailing order's distance is in basis points of the price that it trails."""
+
+
+class MassCancelFlag(IntEnum):
+    """Bits of ``flags`` in a MASS_CANCEL: which of its fields narrow it down, besides account and instrument."""
+
+    BY_SESSION = 1
+    BY_SIDE = 2
+    BY_PRICE = 4
+    """From ``price`` to ``stop_price``, both included."""
+
+
+class SelfTradeRule(IntEnum):
+    """``self_trade_rule``: what an order does instead of trading with one of its own account or group."""
+
+    NONE = 0
+    CANCEL_NEWEST = 1
+    CANCEL_OLDEST = 2
+    CANCEL_BOTH = 3
+    DECREMENT = 4
+
+
+class InstrumentState(IntEnum):
+    """What an instrument's book does with orders."""
+
+    CONTINUOUS = 0
+    PRE_OPEN = 1
+    OPENING_AUCTION = 2
+    VOLATILITY_PAUSE = 3
+    CLOSING_AUCTION = 4
+    HALTED = 5
+    CANCEL_ONLY = 6
+    CLOSED = 7
+
+
+class Policy(IntEnum):
+    """Who among the resting orders of one price trades."""
+
+    PRICE_TIME = 0
+    PRO_RATA = 1
+
+
+class RulesFlag(IntEnum):
+    """Bits of ``flags`` in a RULES command."""
+
+    TOP_ORDER_PRIORITY = 1
+
+
+class AccountFlag(IntEnum):
+    """Bits of ``flags`` in an ACCOUNT command."""
+
+    TRACK_POSITION = 1
+    """The matcher keeps the account's positions, which reduce-only orders need; set before the account's first order."""
+
+
+class FeeBasis(IntEnum):
+    """What ``maker_fee`` and ``taker_fee`` count."""
+
+    BASIS_POINTS = 0
+    """Hundredths of a basis point of the trade's money."""
+    PER_LOT = 1
+    """Money a lot."""
 
 
 class EventFlag(IntEnum):
@@ -196,6 +343,8 @@ class EventFlag(IntEnum):
 
     LAST = 1
     """The last event of its command."""
+    AUCTION = 2
+    """A trade of an auction: ``order_id`` is the buyer's, and neither was the aggressor."""
 
 
 RISKD_ORIGIN: Final = 255
@@ -212,15 +361,33 @@ SESSION_BITS: Final = 24
 SHARD_BOUND: Final = 16
 GATEWAY_BOUND: Final = 8
 
-VARIANTS: Final = (COMMAND, INSTRUMENT_COMMAND, ACCOUNT_COMMAND, EVENT)
+VARIANTS: Final = (COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, ACCOUNT_COMMAND, EVENT)
 for _dtype in VARIANTS:
     assert _dtype.itemsize == RECORD_BYTES and not _dtype.isalignedstruct
-for _dtype in (COMMAND, INSTRUMENT_COMMAND, ACCOUNT_COMMAND):
+for _dtype in (COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, ACCOUNT_COMMAND):
     assert _dtype.fields is not None and _dtype.fields["kind"][1] == 63
 for _name, _offset in {"price": 64, "side": 112, "self_trade_group": 116, "flags": 120}.items():
     assert COMMAND.fields is not None and COMMAND.fields[_name][1] == _offset
 for _name, _offset in {"price": 64, "instrument": 96, "kind": 108, "reason": 112, "request_id": 120}.items():
     assert EVENT.fields is not None and EVENT.fields[_name][1] == _offset
+
+
+_SAME_PLACE: Final = {
+    RULES_COMMAND: {
+        "reference_price": "price",
+        "dynamic_collar": "stop_price",
+        "static_low": "quantity",
+        "static_high": "display_quantity",
+        "minimum_allocation": "minimum_quantity",
+        "policy": "type",
+        "flags": "flags",
+    },
+    ACCOUNT_COMMAND: {"self_trade_rule": "self_trade_rule", "self_trade_group": "self_trade_group", "flags": "flags"},
+}
+for _dtype, _names in _SAME_PLACE.items():
+    for _name, _other in _names.items():
+        assert _dtype.fields is not None and COMMAND.fields is not None
+        assert _dtype.fields[_name] == COMMAND.fields[_other], _name
 
 
 def layout_hash(dtype: np.dtype[Any]) -> int:

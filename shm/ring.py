@@ -76,10 +76,16 @@ def slowest(ring: Any, sequence: int) -> int:
 @njit(inline="always")
 def can_write(ring: Any, sequence: int) -> bool:
     """Writer: does slot ``sequence`` hold nothing that a gating reader still needs? Looks at cursors only when it must."""
+    return has_room(ring, ring["slots"].shape[0], sequence)
+
+
+@njit(inline="always")
+def has_room(ring: Any, capacity: int, sequence: int) -> bool:
+    """``can_write`` where only the ring's words are at hand."""
     words = ring["words"]
-    if sequence - words[GATE] > ring["slots"].shape[0]:
+    if sequence - words[GATE] > capacity:
         words[GATE] = slowest(ring, sequence - 1)
-    return sequence - words[GATE] <= ring["slots"].shape[0]
+    return sequence - words[GATE] <= capacity
 
 
 # ------------------------------------------------------------------------------------------------- Python

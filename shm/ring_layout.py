@@ -36,6 +36,10 @@ UNPUBLISHED_BOUND: Final = 128
 assert FIRST_READER + READER_BOUND * LINE <= WORDS
 
 
+RING_WORDS: Final = np.dtype([("words", "<i8", (WORDS,))])
+"""The cursors alone: enough for kernels that are told the capacity."""
+
+
 @cache
 def ring_dtype(record: np.dtype[Any], capacity: int) -> np.dtype[Any]:
     """The whole ring as one record. ``capacity`` is a power of two, at least 2 * UNPUBLISHED_BOUND. Raises ValueError.

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,11 @@ def nothing_is_left_behind() -> Iterator[None]:
     left_segments = leftovers.segments() - segments
     leftovers.remove_segments(left_segments)
     assert not left_segments, f"shared memory left behind: {sorted(left_segments)}"
+
+
+@pytest.fixture
+def scene() -> Any:
+    """A scene of a few orders (``matching_scenes.Scene``); the matcher is loaded for those who want one."""
+    from matching_scenes import Scene
+
+    return Scene()

@@ -186,11 +186,25 @@ class FakeEngine:
             self._cancel(command, name, Reason.CANCELLED_BY_CLIENT, EventFlag.LAST)
         else:
             order = self.working[name]
-            order["price"], order["quantity"] = command["price"] // TICK, command["quantity"] // LOT
+            if kind is CommandKind.REDUCE:
+                order["quantity"] -= command["quantity"] // LOT
+            else:
+                order["price"], order["quantity"] = command["price"] // TICK, command["quantity"] // LOT
             order["leaves"] = order["quantity"]
             self.emit(command, EventKind.REPLACED, EventFlag.LAST, **_about(order))
 
-    def trade(self, aggressor: tuple[int, int], resting: tuple[int, int], quantity: int) -> None:
+    def restate(
+        self, name: tuple[int, int], kind: EventKind = EventKind.RESTATED, flags: int = 0, reason: int = 0, **terms: int
+    ) -> None:
+        """A working order has other terms now; ``session`` and ``request_id`` among them are those of whoever caused it."""
+        self.commands += 1
+        caused = {each: terms.pop(each) for each in ("session", "request_id") if each in terms}
+        self.working[name].update(terms)
+        self.emit(None, kind, flags, reason=reason, **(_about(self.working[name]) | caused))
+
+    def trade(
+        self, aggressor: tuple[int, int], resting: tuple[int, int], quantity: int, flags: int = EventFlag.LAST, **fields_: int
+    ) -> None:
         """``quantity`` lots between two working orders, by (account, client order id)."""
         one, two = self.working[aggressor], self.working[resting]
         self.commands += 1
@@ -199,7 +213,7 @@ class FakeEngine:
         fields = _about(one) | {"quantity": quantity, "price": two["price"], "leaves": one["leaves"]}
         fields |= {"resting_order_id": two["order_id"], "resting_client_order_id": two["client_order_id"]}
         fields |= {"resting_account": two["account"], "resting_leaves": two["leaves"]}
-        self.emit(None, EventKind.TRADE, EventFlag.LAST, **fields)
+        self.emit(None, EventKind.TRADE, flags, **(fields | fields_))
         for name in (aggressor, resting):
             if self.working[name]["leaves"] == 0:
                 del self.working[name]

@@ -9,10 +9,26 @@ from typing import Any
 import numpy as np
 
 from shm.reasons import Reason
-from shm.records import COMMAND, EVENT, NO_INSTRUMENT, CommandKind, EventFlag, EventKind, OrderType, Side, TimeInForce
+from shm.records import (
+    COMMAND,
+    EVENT,
+    NO_INSTRUMENT,
+    CommandKind,
+    EventFlag,
+    EventKind,
+    MassCancelFlag,
+    OrderFlag,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 INT64_MAX = 2**63 - 1
 BOUND = 2**62
+LIMITED = {OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET_TO_LIMIT}
+LIMITED |= {OrderType.PEGGED_BID, OrderType.PEGGED_ASK, OrderType.PEGGED_MIDDLE}
+"""Types whose price in an event is the worst that they trade at."""
+PLAIN_TIMES = {TimeInForce.GTC, TimeInForce.IOC, TimeInForce.DAY}
 
 
 @dataclass
@@ -58,11 +74,14 @@ class Order:
     leaves: int
     working: int
     held: int
+    type: int
+    in_basis_points: bool
     pending: int = 0
 
 
 class Reference:
-    """All that riskd knows. An account is (maximum quantity, notional, open orders), an instrument (tick, lot, tick value)."""
+    """All that riskd knows. An account is (maximum quantity, notional, open orders) and, if it has them, self-trade rule and
+    group; an instrument is (tick, lot, tick value)."""
 
     def __init__(self, shards: int, slots: int, accounts: list[Any], instruments: list[Any]) -> None:
         self.accounts, self.instruments = accounts, instruments
@@ -91,16 +110,19 @@ class Reference:
         shards, verdict = [home], Reason.UNKNOWN_COMMAND
         if kind == CommandKind.NEW:
             verdict = self.verdict_on_new(request, home)
-        elif kind in (CommandKind.CANCEL, CommandKind.REPLACE):
+        elif kind in (CommandKind.CANCEL, CommandKind.REPLACE, CommandKind.REDUCE):
             verdict = self.verdict_on_change(request, order)
             shards = [order.shard if order else home]
         elif kind == CommandKind.MASS_CANCEL:
-            verdict = self.verdict_on_mass_cancel(account, instrument)
+            verdict = self.verdict_on_mass_cancel(request)
             if not verdict and instrument == NO_INSTRUMENT:
                 shards = list(range(len(self.free)))
         commands = [(shard, self.number(shard, gateway, sequence, request, now_ns, verdict)) for shard in shards]
         if not verdict and kind == CommandKind.NEW:
-            self.enter(commands[0][0], commands[0][1])
+            self.enter(commands[0][0], commands[0][1], request)
+        elif not verdict and kind == CommandKind.MASS_CANCEL and request["flags"] & MassCancelFlag.BY_PRICE:
+            for name in ("price", "stop_price"):
+                commands[0][1][name] = int(request[name]) // self.instruments[instrument][0]
         elif not verdict and order:
             self.change(commands[0][1], order)
         return commands
@@ -126,10 +148,12 @@ class Reference:
             return Reason.UNKNOWN_TYPE
         if r["time_in_force"] not in list(TimeInForce):
             return Reason.UNKNOWN_TIME_IN_FORCE
-        if r["type"] == OrderType.MARKET and r["time_in_force"] != TimeInForce.IOC:
+        if r["type"] == OrderType.MARKET and r["time_in_force"] == TimeInForce.GTC:
             return Reason.TYPE_AND_TIME_IN_FORCE_DISAGREE
-        price, quantity, wrong = self.units(r, instrument)
+        wrong = self.off_units(r, instrument, int(r["type"]), bool(r["flags"] & OrderFlag.BASIS_POINTS))
+        price, quantity = 0, int(r["quantity"]) // self.instruments[instrument][1]
         if not wrong:
+            price = self.reckoned(r, instrument)
             wrong = self.limits(account, instrument, price, quantity, 0, 0)
         if wrong:
             return wrong
@@ -139,29 +163,54 @@ class Reference:
             return Reason.TOO_MANY_OPEN_ORDERS
         if not self.free[shard]:
             return Reason.ORDER_POOL_FULL
+        if r["flags"] & OrderFlag.EXTENDED and r["order_id"] and self.partner(r, shard) is None:
+            return Reason.UNKNOWN_ORDER
         money = price * quantity * self.instruments[instrument][2]
         return self.room(account, instrument, int(r["side"]), quantity, money)
 
-    def units(self, r: Any, instrument: int) -> tuple[int, int, Reason]:
-        """Ticks and lots, and what is wrong with them."""
+    def off_units(self, r: Any, instrument: int, type_: int, in_basis_points: bool) -> Reason:
+        """What is wrong with the numbers of a NEW or REPLACE, in the order of the codes."""
         tick, lot, _ = self.instruments[instrument]
-        price, quantity = int(r["price"]), int(r["quantity"])
-        market = r["kind"] == CommandKind.NEW and r["type"] == OrderType.MARKET
-        if quantity <= 0:
-            return 0, 0, Reason.QUANTITY_NOT_POSITIVE
-        if quantity % lot:
-            return 0, 0, Reason.QUANTITY_OFF_LOT
-        if market:
-            return self.last_price[instrument], quantity // lot, Reason.NONE
-        if price <= 0:
-            return 0, 0, Reason.PRICE_NOT_POSITIVE
-        if price % tick:
-            return 0, 0, Reason.PRICE_OFF_TICK
-        return price // tick, quantity // lot, Reason.NONE
+        new = r["kind"] == CommandKind.NEW
+        more = not new or r["flags"] & OrderFlag.EXTENDED
+        if r["quantity"] <= 0:
+            return Reason.QUANTITY_NOT_POSITIVE
+        names = ("quantity", "display_quantity", "minimum_quantity") if new and more else ("quantity",)
+        if any(int(r[name]) % lot for name in names):
+            return Reason.QUANTITY_OFF_LOT
+        if r["price"] < (1 if type_ in (OrderType.LIMIT, OrderType.STOP_LIMIT) else 0):
+            return Reason.PRICE_NOT_POSITIVE
+        if int(r["price"]) % tick:
+            return Reason.PRICE_OFF_TICK
+        if not more:
+            return Reason.NONE
+        stop, step = int(r["stop_price"]), int(r["time_ns"])
+        good = (in_basis_points or stop % tick == 0) and step % tick == 0 and 0 <= step // tick < 1 << 16
+        return Reason.NONE if good else Reason.PRICE_OFF_TICK
+
+    def reckoned(self, r: Any, instrument: int, order: Order | None = None) -> int:
+        """The price, in ticks, that a good NEW, or a good REPLACE of ``order``, is reckoned at."""
+        tick, type_ = self.instruments[instrument][0], order.type if order else int(r["type"])
+        in_basis_points = order.in_basis_points if order else r["flags"] & OrderFlag.BASIS_POINTS
+        price, side = int(r["price"]) // tick, order.side if order else int(r["side"])
+        stop = int(r["stop_price"]) // (1 if in_basis_points else tick)
+        if order is None and not r["flags"] & OrderFlag.EXTENDED:
+            stop = 0
+        found = self.last_price[instrument]
+        if price and type_ != OrderType.TRAILING_STOP_LIMIT:
+            found = price
+        elif type_ == OrderType.STOP and side == Side.BUY and stop > 0:
+            found = stop
+        return found if order is None or (price and type_ in LIMITED) else max(found, order.price)
+
+    def partner(self, r: Any, shard: int) -> Order | None:
+        """The order of the account's, in the shard, that a new one is linked to."""
+        found = self.orders.get((int(r["account"]), int(r["order_id"]) % (1 << 64)))
+        return found if found and found.shard == shard else None
 
     def limits(self, account: int, instrument: int, price: int, quantity: int, lots_before: int, money_before: int) -> Reason:
         """What the account may not do in one order."""
-        maximum_quantity, maximum_notional, _ = self.accounts[account]
+        maximum_quantity, maximum_notional = self.accounts[account][:2]
         money = price * quantity * self.instruments[instrument][2]
         if quantity > max(maximum_quantity, lots_before):
             return Reason.QUANTITY_ABOVE_MAXIMUM
@@ -188,10 +237,16 @@ class Reference:
             return Reason.UNKNOWN_ORDER
         if r["kind"] == CommandKind.CANCEL:
             return Reason.NONE
-        price, quantity, wrong = self.units(r, order.instrument)
-        if not wrong:
-            money = order.price * order.quantity * self.instruments[order.instrument][2]
-            wrong = self.limits(order.account, order.instrument, price, quantity, order.quantity, money)
+        _, lot, tick_value = self.instruments[order.instrument]
+        if r["kind"] == CommandKind.REDUCE:
+            off = Reason.QUANTITY_OFF_LOT if r["quantity"] % lot else Reason.NONE
+            return Reason.QUANTITY_NOT_POSITIVE if r["quantity"] <= 0 else off
+        wrong = self.off_units(r, order.instrument, order.type, order.in_basis_points)
+        if wrong:
+            return wrong
+        price, quantity = self.reckoned(r, order.instrument, order), int(r["quantity"]) // lot
+        money = order.price * order.quantity * tick_value
+        wrong = self.limits(order.account, order.instrument, price, quantity, order.quantity, money)
         if wrong:
             return wrong
         working, held = self.worst(order, price, quantity)
@@ -202,35 +257,62 @@ class Reference:
         leaves = max(quantity - (order.quantity - order.leaves), 0)
         return max(order.working, leaves), max(order.held, price * leaves * self.instruments[order.instrument][2])
 
-    def verdict_on_mass_cancel(self, account: int, instrument: int) -> Reason:
+    def verdict_on_mass_cancel(self, r: Any) -> Reason:
         """The first thing wrong with a mass cancel."""
-        if not 0 <= account < len(self.accounts):
+        instrument, flags = int(r["instrument"]), int(r["flags"])
+        if not 0 <= r["account"] < len(self.accounts):
             return Reason.UNKNOWN_ACCOUNT
-        known = instrument == NO_INSTRUMENT or 0 <= instrument < len(self.instruments)
-        return Reason.NONE if known else Reason.UNKNOWN_INSTRUMENT
+        known = 0 <= instrument < len(self.instruments)
+        if not known and (instrument != NO_INSTRUMENT or flags & MassCancelFlag.BY_PRICE):
+            return Reason.UNKNOWN_INSTRUMENT
+        if flags & MassCancelFlag.BY_SIDE and r["side"] not in list(Side):
+            return Reason.UNKNOWN_SIDE
+        if flags & MassCancelFlag.BY_PRICE:
+            tick = self.instruments[instrument][0]
+            return Reason.PRICE_OFF_TICK if r["price"] % tick or r["stop_price"] % tick else Reason.NONE
+        return Reason.NONE
 
-    def enter(self, shard: int, command: Any) -> None:
-        """A new order works from now on; its command gets id, ticks and lots."""
-        account, instrument = int(command["account"]), int(command["instrument"])
-        price, quantity, _ = self.units(command, instrument)
+    def enter(self, shard: int, command: Any, r: Any) -> None:
+        """A new order works from now on; its command gets id, ticks and lots, its partner's slot, and its account's rules."""
+        account, instrument, type_ = int(command["account"]), int(command["instrument"]), int(command["type"])
+        tick, lot, tick_value = self.instruments[instrument]
+        price, quantity = self.reckoned(r, instrument), int(r["quantity"]) // lot
+        in_basis_points = bool(r["flags"] & OrderFlag.BASIS_POINTS)
         order_id = int(command["sequence"]) << 24 | self.free[shard].pop()
-        command["order_id"], command["quantity"] = order_id, quantity
-        command["price"] = 0 if command["type"] == OrderType.MARKET else price
-        held = price * quantity * self.instruments[instrument][2]
+        command["order_id"], command["price"], command["quantity"] = order_id, int(r["price"]) // tick, quantity
+        if r["flags"] & OrderFlag.EXTENDED:
+            command["stop_price"] = int(r["stop_price"]) // (1 if in_basis_points else tick)
+            command["step"] = int(r["time_ns"]) // tick
+            command["display_quantity"] = int(r["display_quantity"]) // lot
+            command["minimum_quantity"] = int(r["minimum_quantity"]) // lot
+            partner = self.partner(r, shard)
+            command["linked"] = 1 + (partner.order_id & 0xFFFFFF) if partner else 0
+        rule, group = (*self.accounts[account], 0, 0)[3:5]
+        command["self_trade_rule"] = command["self_trade_rule"] or rule
+        command["self_trade_group"] = command["self_trade_group"] or group
+        more = command["self_trade_rule"] or command["self_trade_group"] or type_ > OrderType.MARKET
+        if more or command["time_in_force"] not in PLAIN_TIMES:
+            command["flags"] |= OrderFlag.EXTENDED
+        held = price * quantity * tick_value
         client_order_id, side = int(command["client_order_id"]), int(command["side"])
-        self.orders[account, client_order_id] = Order(
-            order_id, shard, account, client_order_id, instrument, side, price, quantity, quantity, quantity, held
-        )
+        numbers = (side, price, quantity, quantity, quantity, held, type_, in_basis_points)
+        self.orders[account, client_order_id] = Order(order_id, shard, account, client_order_id, instrument, *numbers)
         self.positions.setdefault((account, instrument), Position())
 
     def change(self, command: Any, order: Order) -> None:
-        """A cancel or replace gets the order's id; a replace is held for at its worst."""
-        price, quantity = 0, 0
+        """A cancel, replace or reduce gets the order's id; a replace is held for at its worst."""
+        tick, lot, _ = self.instruments[order.instrument]
         if command["kind"] == CommandKind.REPLACE:
-            price, quantity, _ = self.units(command, order.instrument)
-            order.working, order.held = self.worst(order, price, quantity)
+            found, quantity = self.reckoned(command, order.instrument, order), int(command["quantity"]) // lot
+            order.working, order.held = self.worst(order, found, quantity)
+            if not command["price"] or order.type not in LIMITED:
+                order.price = found
+            command["price"] //= tick
+            if not order.in_basis_points:
+                command["stop_price"] //= tick
+        if command["kind"] != CommandKind.CANCEL:
             order.pending += 1
-            command["price"], command["quantity"] = price, quantity
+            command["quantity"] //= lot
         command["order_id"], command["instrument"] = order.order_id, order.instrument
 
     # ------------------------------------------------------------------------------------ events
@@ -250,13 +332,44 @@ class Reference:
             self.end(order)
         elif event["kind"] == EventKind.REPLACED:
             assert order is not None
-            order.price, order.quantity, order.leaves = (int(event[name]) for name in ("price", "quantity", "leaves"))
+            order.quantity, order.leaves = (int(event[name]) for name in ("quantity", "leaves"))
+            self.reckon_at(order, int(event["price"]))
             self.settle(order)
+        elif event["kind"] in (EventKind.RESTATED, EventKind.TRIGGERED):
+            assert order is not None
+            self.become(order, event)
         elif event["kind"] == EventKind.REJECTED and order is not None:
             if event["flags"] == CommandKind.NEW:
                 self.end(order)
-            elif event["flags"] == CommandKind.REPLACE:
+            elif event["flags"] in (CommandKind.REPLACE, CommandKind.REDUCE):
                 self.settle(order)
+
+    def become(self, order: Order, event: Any) -> None:
+        """The matcher has given the order other terms, or made it active."""
+        price, tick_value = int(event["price"]), self.instruments[order.instrument][2]
+        if event["kind"] == EventKind.RESTATED:
+            order.quantity, order.leaves = int(event["quantity"]), int(event["leaves"])
+            self.reckon_at(order, price)
+            if order.type == OrderType.MARKET_TO_LIMIT and price:
+                order.type, order.in_basis_points = OrderType.LIMIT, False
+        elif order.type in (OrderType.STOP_LIMIT, OrderType.TRAILING_STOP_LIMIT):
+            order.type, order.in_basis_points = OrderType.LIMIT, False
+            self.reckon_at(order, price)
+        else:
+            if order.type in (OrderType.STOP, OrderType.TRAILING_STOP):
+                order.type, order.in_basis_points = OrderType.MARKET, False
+            return
+        money = order.price * order.leaves * tick_value
+        order.working = max(order.working, order.leaves) if order.pending else order.leaves
+        order.held = max(order.held, money) if order.pending else money
+
+    def reckon_at(self, order: Order, price: int) -> None:
+        """From now on its money is reckoned at ``price``, if there is one and it can be."""
+        tick_value = self.instruments[order.instrument][2]
+        others = self.held(order.account, order.side) - order.held
+        fits = price * order.quantity * tick_value <= INT64_MAX and others + price * order.leaves * tick_value <= BOUND
+        if price > 0 and order.type in LIMITED and fits:
+            order.price = price
 
     def find(self, shard: int, order_id: int) -> Order | None:
         """The live order of that id."""
@@ -288,8 +401,14 @@ class Reference:
         del self.orders[order.account, order.client_order_id]
 
 
+WAITING = {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT}
+FAR = 2**40
+"""A price that is there to be reckoned at; nobody trades at it."""
+
+
 class SimpleMatcher:
-    """One shard's books: price and time, a list a side. Takes commands, gives events."""
+    """One shard's books: price and time, a list a side. Takes commands, gives events. Knows no terms that go together, and
+    triggers nothing: see ``LivelyMatcher``."""
 
     def __init__(self) -> None:
         self.sequence = 0
@@ -299,6 +418,17 @@ class SimpleMatcher:
     def handle(self, command: Any) -> list[Any]:
         """The events of one command."""
         self.events = []
+        self.act(command)
+        self.stir(command)
+        if self.events and self.events[-1]["kind"] != EventKind.REJECTED:
+            self.events[-1]["flags"] |= EventFlag.LAST
+        return self.events
+
+    def stir(self, command: Any) -> None:
+        """What else happens after a command."""
+
+    def act(self, command: Any) -> None:
+        """What the command asks for."""
         order = self.live.get(int(command["order_id"]))
         kind = command["kind"]
         if command["verdict"]:
@@ -307,26 +437,44 @@ class SimpleMatcher:
             self.enter(command)
         elif kind == CommandKind.MASS_CANCEL:
             self.mass_cancel(command)
-        elif kind in (CommandKind.CANCEL, CommandKind.REPLACE) and order is None:
+        elif kind == CommandKind.CLOCK:
+            self.expire(command)
+        elif kind in (CommandKind.CANCEL, CommandKind.REPLACE, CommandKind.REDUCE) and order is None:
             self.say(command, EventKind.REJECTED, command, reason=Reason.ORDER_NOT_LIVE, flags=kind)
         elif kind == CommandKind.CANCEL:
             self.take_off(command, order, Reason.CANCELLED_BY_CLIENT)
         elif kind == CommandKind.REPLACE:
             self.replace(command, order)
-        if self.events and self.events[-1]["kind"] != EventKind.REJECTED:
-            self.events[-1]["flags"] = EventFlag.LAST
-        return self.events
+        elif kind == CommandKind.REDUCE:
+            self.reduce(command, order)
+
+    def expire(self, command: Any) -> None:
+        """What was good till a date that has come is no longer."""
+        dated = [order for order in self.live.values() if order["time_in_force"] == TimeInForce.GTD]
+        for order in dated:
+            if order["expiry_ns"] <= command["time_ns"]:
+                self.take_off(command, order, Reason.EXPIRED)
+        self.say(command, EventKind.CLOCK, command)
 
     def enter(self, command: Any) -> None:
-        """Match, then rest or cancel."""
+        """Match, then rest or cancel; a stop waits."""
         order = {name: int(command[name]) for name in COMMAND.names or () if name != "pad"}
         order["leaves"], order["priority"] = order["quantity"], int(command["sequence"])
         if order["price"] % 97 == 96:  # stands for all that a matcher may have against an order
             self.say(command, EventKind.REJECTED, command, reason=Reason.PRICE_OUT_OF_RANGE, flags=CommandKind.NEW)
             return
         self.say(command, EventKind.ACCEPTED, order, quantity=order["quantity"], leaves=order["quantity"])
-        self.match(command, order)
-        if order["leaves"] and order["time_in_force"] == TimeInForce.IOC:
+        if order["type"] == OrderType.MARKET_TO_LIMIT or order["type"] >= OrderType.PEGGED_BID:
+            order["price"] = order["price"] or 100
+            self.say(command, EventKind.RESTATED, order, quantity=order["quantity"], leaves=order["leaves"])
+        self.go_on(command, order)
+
+    def go_on(self, command: Any, order: Any) -> None:
+        """An active order trades, and rests if it may; any other waits."""
+        if order["type"] not in WAITING:
+            self.match(command, order)
+        may_rest = order["time_in_force"] != TimeInForce.IOC and order["type"] != OrderType.MARKET
+        if order["leaves"] and not may_rest:
             self.take_off(command, order, Reason.NO_LIQUIDITY)
         elif order["leaves"]:
             self.live[order["order_id"]] = order
@@ -335,6 +483,7 @@ class SimpleMatcher:
         """Trade against the best orders of the other side while the price allows."""
         sign = 1 if order["side"] == Side.BUY else -1
         against = [o for o in self.live.values() if o["instrument"] == order["instrument"] and o["side"] != order["side"]]
+        against = [o for o in against if o["type"] not in WAITING and o["price"] < FAR]
         for resting in sorted(against, key=lambda o: (sign * o["price"], o["priority"])):
             crosses = order["type"] == OrderType.MARKET or sign * resting["price"] <= sign * order["price"]
             if not order["leaves"] or not crosses:
@@ -367,9 +516,17 @@ class SimpleMatcher:
         del self.live[order["order_id"]]
         order.update(price=price, quantity=quantity, leaves=leaves, priority=int(command["sequence"]))
         self.say(command, EventKind.REPLACED, order, quantity=quantity, leaves=leaves)
-        self.match(command, order)
-        if order["leaves"]:
-            self.live[order["order_id"]] = order
+        self.go_on(command, order)
+
+    def reduce(self, command: Any, order: Any) -> None:
+        """So much less, in its place."""
+        quantity = int(command["quantity"])
+        if quantity >= order["leaves"]:
+            self.take_off(command, order, Reason.CANCELLED_BY_CLIENT)
+            return
+        order["quantity"] -= quantity
+        order["leaves"] -= quantity
+        self.say(command, EventKind.REPLACED, order, quantity=order["quantity"], leaves=order["leaves"])
 
     def mass_cancel(self, command: Any) -> None:
         """All orders of the account, in one instrument or all."""
@@ -396,3 +553,59 @@ class SimpleMatcher:
         for name, value in fields.items():
             event[name] = value
         self.events.append(event)
+
+
+class LivelyMatcher(SimpleMatcher):
+    """Now and then, for no good reason, an order is triggered or restated, or two trade as in an auction."""
+
+    def stir(self, command: Any) -> None:
+        """By the command's number."""
+        number = int(command["sequence"])
+        orders = list(self.live.values())
+        if orders and number % 5 == 0:
+            self.trigger(command, next((o for o in orders if o["type"] in WAITING), orders[number % len(orders)]))
+        orders = [o for o in self.live.values() if o["type"] not in WAITING]
+        if orders and number % 7 == 0:
+            self.restate(command, orders[number % len(orders)])
+        if number % 13 == 0:
+            self.trade_as_in_an_auction(command)
+
+    def trigger(self, command: Any, order: Any) -> None:
+        """A stop becomes active; any other is told of as an at-the-close order is."""
+        becomes = {OrderType.STOP: OrderType.MARKET, OrderType.STOP_LIMIT: OrderType.LIMIT}
+        becomes |= {OrderType.TRAILING_STOP: OrderType.MARKET, OrderType.TRAILING_STOP_LIMIT: OrderType.LIMIT}
+        waited = order["type"] in WAITING
+        if order["type"] == OrderType.TRAILING_STOP_LIMIT:
+            order["price"] = 95 + order["price"] % 10
+        order["type"] = becomes.get(order["type"], order["type"])
+        price = 0 if order["type"] == OrderType.MARKET else order["price"]
+        self.say(command, EventKind.TRIGGERED, order, price=price, quantity=order["quantity"], leaves=order["leaves"])
+        if waited:
+            del self.live[order["order_id"]]
+            self.go_on(command, order)
+
+    def restate(self, command: Any, order: Any) -> None:
+        """One lot less, or, of a pegged order, another price, none, or one at which the money does not fit 64 bits."""
+        price = order["price"]
+        if order["type"] >= OrderType.PEGGED_BID:
+            price = order["price"] = (order["price"] + 1, 100, FAR)[int(command["sequence"]) % 3]
+            price = 0 if command["sequence"] % 2 else price
+        elif order["leaves"] > 1:
+            order["quantity"] -= 1
+            order["leaves"] -= 1
+        self.say(command, EventKind.RESTATED, order, price=price, quantity=order["quantity"], leaves=order["leaves"])
+
+    def trade_as_in_an_auction(self, command: Any) -> None:
+        """One lot of two orders, neither of which came just now."""
+        orders = [o for o in self.live.values() if o["type"] not in WAITING and 0 < o["price"] < 1000]
+        buys, sells = ([o for o in orders if o["side"] == side] for side in Side)
+        pairs = [(buy, sell) for buy in buys for sell in sells if buy["instrument"] == sell["instrument"]]
+        for buy, sell in pairs[:1]:
+            buy["leaves"] -= 1
+            sell["leaves"] -= 1
+            about = ("order_id", "client_order_id", "account", "leaves")
+            resting = {f"resting_{name}": sell[name] for name in about}
+            self.say(command, EventKind.TRADE, buy, quantity=1, leaves=buy["leaves"], flags=EventFlag.AUCTION, **resting)
+            for order in (buy, sell):
+                if not order["leaves"]:
+                    del self.live[order["order_id"]]

@@ -8,7 +8,7 @@ from riskd.kernel import run
 from riskd.layout import Sizes
 from riskd.state import as_array, empty_state, wire
 from shm.patience import impatient
-from shm.records import COMMAND, EVENT, CommandKind, OrderType, Side, TimeInForce
+from shm.records import COMMAND, EVENT, CommandKind, OrderFlag, OrderType, Side, TimeInForce
 from shm.ring import Ring
 
 SLICE = 4096
@@ -17,7 +17,8 @@ SLOTS, CAPACITY = 32, 1024
 
 
 class Rig:
-    """``accounts`` are (maximum quantity, notional, open orders), ``instruments`` (tick size, lot size, tick value)."""
+    """``accounts`` are (maximum quantity, notional, open orders) and, if wanted, (self-trade rule, group); ``instruments`` are
+    (tick size, lot size, tick value)."""
 
     def __init__(
         self,
@@ -64,8 +65,8 @@ class Rig:
         header = self.risk["header"]
         header["accounts"], header["instruments"] = len(accounts), len(instruments)
         for number, limits in enumerate(accounts):
-            names = ("maximum_quantity", "maximum_notional", "maximum_open_orders")
-            for name, value in zip(names, limits, strict=True):
+            names = ("maximum_quantity", "maximum_notional", "maximum_open_orders", "self_trade_rule", "self_trade_group")
+            for name, value in zip(names, limits, strict=False):
                 self.risk["accounts"][number][name] = value
         for number, units in enumerate(instruments):
             for name, value in zip(("tick_size", "lot_size", "tick_value"), units, strict=True):
@@ -115,11 +116,25 @@ def cancel(account: int, client_order_id: int, **fields: int) -> Any:
     return request(CommandKind.CANCEL, account, client_order_id, **fields)
 
 
-def replace(account: int, client_order_id: int, price: int, quantity: int) -> Any:
+def extended(account: int, client_order_id: int, price: int, quantity: int, **fields: int) -> Any:
+    """A NEW with EXTENDED among its flags, in which ``step`` (wire units) and ``linked_to`` lie where a gateway puts them."""
+    fields["flags"] = fields.get("flags", 0) | OrderFlag.EXTENDED
+    linked_to = fields.pop("linked_to", 0)
+    fields["order_id"] = linked_to - (1 << 64) if linked_to >= 1 << 63 else linked_to
+    fields["time_ns"] = fields.pop("step", 0)
+    return new(account, client_order_id, price, quantity, **fields)
+
+
+def replace(account: int, client_order_id: int, price: int, quantity: int, **fields: int) -> Any:
     """A REPLACE: new price, new total quantity."""
-    return request(CommandKind.REPLACE, account, client_order_id, price=price, quantity=quantity)
+    return request(CommandKind.REPLACE, account, client_order_id, price=price, quantity=quantity, **fields)
 
 
-def mass_cancel(account: int, instrument: int) -> Any:
+def reduce(account: int, client_order_id: int, quantity: int) -> Any:
+    """A REDUCE: so much less."""
+    return request(CommandKind.REDUCE, account, client_order_id, quantity=quantity)
+
+
+def mass_cancel(account: int, instrument: int, **fields: int) -> Any:
     """A MASS_CANCEL."""
-    return request(CommandKind.MASS_CANCEL, account, instrument=instrument)
+    return request(CommandKind.MASS_CANCEL, account, instrument=instrument, **fields)

@@ -12,11 +12,11 @@ from typing import Any
 import riskd_rig as rig
 from riskd.layout import BATCH
 from riskd.positions import account_of, instrument_of
-from riskd_reference import Reference, SimpleMatcher
+from riskd_reference import LivelyMatcher, Reference
 from shm.reasons import name_of
-from shm.records import NO_INSTRUMENT, OrderType, Side, TimeInForce
+from shm.records import NO_INSTRUMENT, OrderFlag, OrderType, Side, TimeInForce
 
-ACCOUNTS = [(50, 10**7, 12), (1000, 10**12, 1000), (2**62, 2**63 - 1, 30), (40, 10**6, 60), (0, 10**9, 10)]
+ACCOUNTS = [(50, 10**7, 12), (1000, 10**12, 1000, 2, 7), (2**62, 2**63 - 1, 30), (40, 10**6, 60, 0, 7), (0, 10**9, 10)]
 WEIGHTS = [10, 10, 10, 10, 1]
 INSTRUMENTS = [(1, 1, 1), (5, 10, 3), (25, 1, 1000), (2**40, 1, 2**20)]
 SHARDS, GATEWAYS, SLOTS = 2, 2, rig.SLOTS
@@ -29,7 +29,7 @@ class Stream:
         self.random = random.Random(seed)
         self.rig = rig.Rig(ACCOUNTS, INSTRUMENTS, shards=SHARDS, gateways=GATEWAYS, slots=SLOTS)
         self.twin = Reference(SHARDS, SLOTS, ACCOUNTS, INSTRUMENTS)
-        self.matchers = [SimpleMatcher() for _ in range(SHARDS)]
+        self.matchers = [LivelyMatcher() for _ in range(SHARDS)]
         self.sent: list[deque[Any]] = [deque() for _ in range(GATEWAYS)]
         self.told: list[deque[Any]] = [deque() for _ in range(SHARDS)]
         self.waiting: list[deque[Any]] = [deque() for _ in range(SHARDS)]
@@ -119,19 +119,36 @@ class Stream:
         if draw < 0.02:
             return self.spoiled(rig.new(account, 1, 10, 10, instrument=self.random.randrange(4)))
         if draw < 0.03:
-            return rig.mass_cancel(account, self.random.choice((NO_INSTRUMENT, 0, 1, 2, 99)))
+            return self.mass_cancel(account)
         if draw < 0.6:
             return self.new(account)
         client_order_id = self.known(account)
-        if draw < 0.75:
+        if draw < 0.7:
             return rig.cancel(account, client_order_id, instrument=self.random.choice((0, 1, -1)))
-        return rig.replace(account, client_order_id, *self.terms(self.random.randrange(4)))
+        price, quantity = self.terms(self.random.randrange(4))
+        if draw < 0.8:
+            return rig.reduce(account, client_order_id, self.random.choice((1, 10, 20, quantity)))
+        if draw < 0.95:
+            return rig.replace(account, client_order_id, price, quantity)
+        return rig.replace(account, client_order_id, self.random.choice((0, price)), quantity, stop_price=self.offset(1))
+
+    def mass_cancel(self, account: int) -> Any:
+        """Of everything, or narrowed down."""
+        instrument = self.random.choice((NO_INSTRUMENT, 0, 1, 2, 99))
+        fields = {"flags": self.random.choice((0, 0, 1, 2, 4, 7)), "side": self.random.choice((0, 1, 1, 2))}
+        tick = INSTRUMENTS[instrument % 4][0]
+        prices = {"price": tick * self.random.randint(0, 105), "stop_price": tick * self.random.randint(90, 200)}
+        if self.random.random() < 0.1:
+            prices["stop_price"] += 1
+        return rig.mass_cancel(account, instrument, **fields, **prices)
 
     def new(self, account: int) -> Any:
         """A new order, limit or market, whose id is mostly new too."""
         instrument, side = self.random.randrange(4), self.random.choice((Side.BUY, Side.SELL))
         self.names[account] += self.random.random() < 0.9
         price, quantity = self.terms(instrument)
+        if self.random.random() < 0.4:
+            return self.extended(account, instrument, side, price, quantity)
         market, ioc = self.random.random() < 0.1, self.random.random() < 0.2
         return rig.new(
             account,
@@ -143,6 +160,29 @@ class Stream:
             type=OrderType.MARKET if market else OrderType.LIMIT,
             time_in_force=TimeInForce.IOC if market or ioc else TimeInForce.GTC,
         )
+
+    def extended(self, account: int, instrument: int, side: int, price: int, quantity: int) -> Any:
+        """An order with any terms: which go together is not riskd's business."""
+        draw, (tick, lot, _) = self.random, INSTRUMENTS[instrument]
+        type_, time_in_force = draw.choice(list(OrderType)), draw.choice(list(TimeInForce))
+        if type_ not in (OrderType.LIMIT, OrderType.STOP_LIMIT) and draw.random() < 0.7:
+            price = 0
+        fields = {"stop_price": self.offset(tick), "step": tick * draw.choice((0, 0, 1, 9))}
+        fields |= {"display_quantity": lot * draw.randint(0, 9), "minimum_quantity": lot * draw.randint(0, 9)}
+        fields |= {"linked_to": draw.choice((0, 0, 0, self.known(account))), "expiry_ns": draw.choice((0, 2**60))}
+        fields |= {"self_trade_rule": draw.choice((0, 0, 3)), "self_trade_group": draw.choice((0, 0, 9))}
+        fields["flags"] = draw.choice((0, 0, OrderFlag.POST_ONLY, OrderFlag.BASIS_POINTS, 127))
+        if draw.random() < 0.05:
+            wrong = {"stop_price": 7, "step": tick * draw.choice((-1, 65535, 65536)) + draw.choice((0, 0, 1))}
+            wrong |= {"display_quantity": 7, "minimum_quantity": -7, "linked_to": 2**64 - 1}
+            name = draw.choice(list(wrong))
+            fields[name] = wrong[name]
+        kind = {"side": side, "type": type_, "time_in_force": time_in_force, "instrument": instrument}
+        return rig.extended(account, self.names[account], price, quantity, **kind, **fields)
+
+    def offset(self, tick: int) -> int:
+        """A price, a distance or an offset, in wire units."""
+        return tick * self.random.choice((0, -3, 3, 50, 90, 100, 110))
 
     def known(self, account: int) -> int:
         """The id of an order that the account has, most of the time."""
@@ -163,7 +203,7 @@ class Stream:
     def spoiled(self, request: Any) -> Any:
         """The request with one field that is wrong."""
         wrong = {"kind": (0, 9, 16), "account": (-1, 5, 2**31 - 1), "instrument": (-1, 4, 2**31 - 1), "side": (2, 255)}
-        wrong |= {"type": (0, 3), "time_in_force": (0, 3), "client_order_id": (0,)}
+        wrong |= {"type": (0, 11), "time_in_force": (0, 8), "client_order_id": (0,)}
         name = self.random.choice(list(wrong))
         request[name] = self.random.choice(wrong[name])
         return request
@@ -190,7 +230,7 @@ class Stream:
 def fields_of(order: Any) -> tuple[int, ...]:
     """What riskd also keeps of an order."""
     return (order.account, order.client_order_id, order.instrument, order.side, order.price, order.quantity, order.leaves,
-            order.working, order.held, order.pending)  # fmt: skip
+            order.working, order.held, order.type | 128 * order.in_basis_points, order.pending)  # fmt: skip
 
 
 def orders_of(risk: Any) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -201,7 +241,7 @@ def orders_of(risk: Any) -> dict[tuple[int, int], tuple[int, ...]]:
         order = risk["orders"][reference >> 24, reference & 0xFFFFFF]
         key = int(risk["positions"][order["position"]]["key"])
         assert (account_of(key), order["client_order_id"]) == (entry["account"], entry["client_order_id"])
-        names = ("side", "price", "quantity", "leaves", "working", "held", "pending")
+        names = ("side", "price", "quantity", "leaves", "working", "held", "type", "pending")
         found[reference >> 24, int(order["order_id"])] = (
             account_of(key), int(order["client_order_id"]), instrument_of(key), *(int(order[name]) for name in names)
         )  # fmt: skip

@@ -54,7 +54,7 @@ def test_trades_and_best_prices_are_the_limit_programs(mix, tmp_path):
 
 def test_preparing_a_flow_numbers_it():
     prepared = prepare(small_flow(), SMALL)
-    assert prepared.commands["slots"]["sequence"][:9].tolist() == list(range(9))
+    assert prepared.commands.record["slots"]["sequence"][:9].tolist() == list(range(9))
 
 
 def test_speed_of_new_and_cancel_through_an_engine(benchmark):

@@ -172,6 +172,29 @@ def test_the_book_of_an_instrument_that_is_not_there(sample):
     assert "there are: ACME, GEAR" in found.output
 
 
+@pytest.mark.parametrize("words", [("show", "ACME"), ("state", "ACME", "halted"), ("rules", "ACME")])
+def test_an_instrument_of_an_exchange_that_is_down(sample, words):
+    found = run(load("instrument"), *words, "--config", sample)
+    assert found.exit_code == 1
+    assert "is not running" in found.output
+
+
+BAD_INSTRUMENTS = [
+    pytest.param(("show", "NONE"), "there are: ACME, GEAR", id="symbol"),
+    pytest.param(("state", "ACME", "shut"), "opening_auction", id="state"),
+    pytest.param(("rules", "ACME", "--policy", "fifo"), "pro_rata", id="policy"),
+    pytest.param(("rules", "ACME", "--static-low", "1.001"), "more than 2 decimals", id="decimals"),
+    pytest.param(("rules", "ACME", "--static-low", "low"), "'low' is not a number", id="number"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), BAD_INSTRUMENTS)
+def test_what_is_wrong_with_an_instruments_rules(sample, words, sentence):
+    found = run(load("instrument"), *words, "--config", sample)
+    assert found.exit_code == 2
+    assert sentence in found.output
+
+
 def test_an_unknown_process(sample):
     """Named, with those that these settings have."""
     found = run(load("run"), "matcher.1", "--config", sample)

@@ -28,6 +28,27 @@ def test_a_benchmark_prints_the_keys_that_it_is_compared_by(word):
     assert KEYS[word] | {"host"} <= run(word).keys()
 
 
+def test_the_large_market_is_told_by_time_and_by_bytes():
+    """What it is held to stands beside the runs that it comes from."""
+    found = run("matcher", "--scale")
+    assert found.keys() >= {"ratio", "bytes_per_resting_order", "bytes_per_empty_instrument", "runs_small", "runs_large"}
+
+
+def test_the_shapes_of_a_book_are_told_at_several_sizes():
+    """So that one sees whether a figure grows with the size."""
+    found = run("matcher", "--shapes")
+    assert found["sweep"].keys() == found["whole_range"].keys() == {"16", "128"}
+    assert {"cancel_in_the_middle", "a_million_ticks_apart"} <= found.keys()
+
+
+def test_a_benchmark_with_a_flow_of_its_own_takes_no_other(tmp_path):
+    """Rather than to leave it out without a word."""
+    path = tmp_path / "flow"
+    path.touch()
+    found = CliRunner().invoke(bench, ["matcher", "--scale", "--flow", str(path)])
+    assert found.exit_code == 2 and "leave out --flow" in found.output
+
+
 def test_the_wire_benchmark_prints_them_for_both_transports(place):
     """And draws the plot that it was asked for."""
     exchange.warm()

@@ -12,7 +12,19 @@ from pinion.entry import OrderEntry
 from pinion.errors import OffTick, Refused, UnknownSymbol
 from pinion.instrument import Instrument
 from pinion.outbox import Outbox
-from pinion.protocol import Kind, Liquidity, LogonFlag, OrderType, Side, TimeInForce
+from pinion.protocol import (
+    EXTENDED,
+    LAYOUTS,
+    Kind,
+    Liquidity,
+    LogonFlag,
+    OrderFlag,
+    OrderType,
+    ReportKind,
+    SelfTradeRule,
+    Side,
+    TimeInForce,
+)
 from pinion.reasons import Reason
 from pinion.session import LOGON_RETRY_S, Session, State
 
@@ -49,6 +61,10 @@ def accepted(shards: int = 1, told: int = 0, token: int = 77) -> bytes:
 
 def report(sequence: int, liquidity: int = 0, shard: int = 0) -> bytes:
     return encode(Kind.EXECUTION_REPORT, event_sequence=sequence, liquidity=liquidity, shard=shard, report=1)
+
+
+def done(sequence: int) -> bytes:
+    return encode(Kind.EXECUTION_REPORT, event_sequence=sequence, report=ReportKind.DONE)
 
 
 def sequences(session: Session) -> list[int]:
@@ -124,6 +140,98 @@ def test_without_a_price_it_is_a_market_order() -> None:
     assert (order["client_order_id"], order["side"]) == (12, Side.SELL)
 
 
+STOP = {"stop_price": "585.35"}
+TYPES = [
+    (None, {}, OrderType.MARKET, TimeInForce.IOC),
+    ("585.35", {}, OrderType.LIMIT, TimeInForce.GTC),
+    ("585.35", {"expiry_ns": 9}, OrderType.LIMIT, TimeInForce.GTD),
+    (None, STOP, OrderType.STOP, TimeInForce.GTC),
+    ("585.35", STOP, OrderType.STOP_LIMIT, TimeInForce.GTC),
+    (None, {"distance": "0.10"}, OrderType.TRAILING_STOP, TimeInForce.GTC),
+    ("0.05", {"distance_basis_points": 50}, OrderType.TRAILING_STOP_LIMIT, TimeInForce.GTC),
+    (None, {"type": "pegged_bid", "offset": "-0.10"}, OrderType.PEGGED_BID, TimeInForce.GTC),
+    (None, {"type": "market_to_limit"}, OrderType.MARKET_TO_LIMIT, TimeInForce.GTC),
+    ("585.35", {"type": OrderType.MARKET}, OrderType.MARKET, TimeInForce.IOC),
+]
+
+
+@pytest.mark.parametrize(("price", "terms", "type_", "time_in_force"), TYPES)
+def test_the_type_follows_from_the_terms(price: str, terms: dict, type_: OrderType, time_in_force: TimeInForce) -> None:
+    """Unless it is given; and so does the time in force. The longer form is used only where a field is in it alone."""
+    session = logged_on()
+    OrderEntry(session).new_order("GOOG", "sell", 3, price, None, None, terms)
+    ((_, (order,)),) = taken(session)
+    assert (order["type"], order["time_in_force"]) == (type_, time_in_force)
+    assert (order.dtype == EXTENDED[Kind.NEW_ORDER]) == (set(terms) - {"type"} != set())
+
+
+FIELDS = [
+    (STOP, {"stop_price": 58535}),
+    ({"distance": "0.10"}, {"stop_price": 10}),
+    ({"distance_basis_points": 50, "step": "0.15"}, {"stop_price": 50, "step": 15, "flags": OrderFlag.BASIS_POINTS}),
+    ({"type": "pegged_ask", "offset": "-0.10"}, {"stop_price": -10}),
+    ({"display_quantity": 2, "minimum_quantity": 1}, {"display_quantity": 20, "minimum_quantity": 10}),
+    ({"expiry_ns": 1 << 60}, {"expiry_ns": 1 << 60}),
+    ({"post_only": True, "slide": True}, {"flags": OrderFlag.POST_ONLY | OrderFlag.SLIDE}),
+    ({"hidden": True, "reduce_only": True}, {"flags": OrderFlag.HIDDEN | OrderFlag.REDUCE_ONLY}),
+    ({"all_or_none": True, "hidden": False}, {"flags": OrderFlag.ALL_OR_NONE}),
+    ({"linked_to": (1 << 64) - 1}, {"linked_client_order_id": (1 << 64) - 1}),
+    ({"self_trade_rule": "cancel_oldest"}, {"self_trade_rule": SelfTradeRule.CANCEL_OLDEST}),
+    ({"self_trade_rule": SelfTradeRule.DECREMENT, "self_trade_group": 4}, {"self_trade_rule": 4, "self_trade_group": 4}),
+]
+
+
+@pytest.mark.parametrize(("terms", "fields"), FIELDS, ids=lambda value: " ".join(value))
+def test_every_term_has_its_field(terms: dict, fields: dict[str, int]) -> None:
+    """In wire units; all others stay 0."""
+    session = logged_on()
+    OrderEntry(session).new_order("GOOG", "buy", 3, "585.35", None, 7, terms)
+    ((_, (order,)),) = taken(session)
+    plain = set(LAYOUTS[Kind.NEW_ORDER].names)
+    assert {name: int(order[name]) for name in set(order.dtype.names) - plain if order[name]} == fields
+    assert (order["price"], order["quantity"], order["client_order_id"]) == (58535, 30, 7)
+
+
+def test_terms_that_make_no_sense_are_refused_before_they_travel() -> None:
+    """Off tick or lot, of a name that does not exist, two stop prices, an offset of nothing."""
+    entry = OrderEntry(logged_on())
+    for terms, error, text in (
+        ({"stop_price": "585.33"}, OffTick, "not a multiple of the tick"),
+        ({"step": "0.01"}, OffTick, "not a multiple of the tick"),
+        ({"display_quantity": "0.5"}, OffTick, "not a multiple of the lot"),
+        ({"stop_prize": 1}, TypeError, "there is no term stop_prize; there are: all_or_none, "),
+        ({"stop_price": 1, "distance": 1}, ValueError, "one of distance and stop_price, not both"),
+        ({"offset": 1}, ValueError, "give type, one of pegged_bid, pegged_ask, pegged_middle"),
+        ({"self_trade_rule": "none_at_all"}, ValueError, "'none_at_all' is no SelfTradeRule; there are: none, "),
+    ):
+        with pytest.raises(error, match=text):
+            entry.new_order("GOOG", "buy", 1, None, None, None, terms)
+
+
+def test_changes_of_orders_are_packed() -> None:
+    """A REPLACE is extended for a stop price alone, a MASS_CANCEL for what narrows it down."""
+    session = logged_on()
+    entry = OrderEntry(session)
+    entry.replace("GOOG", 7, 3, "585.35")
+    entry.replace("GOOG", 7, 3, None, {"distance": "0.10"})
+    entry.reduce("GOOG", 7, 2)
+    entry.mass_cancel("GOOG")
+    entry.mass_cancel(None, "sell", this_session=True)
+    entry.mass_cancel("GOOG", lowest_price="1.00")
+    entry.mass_cancel("GOOG", highest_price="2.00")
+    messages = [record for _, records in taken(session) for record in records]
+    assert [len(message.tobytes()) for message in messages] == [40, 48, 32, 24, 40, 40, 40]
+    plain, distant, reduced, everything, mine, low, high = messages
+    assert (plain["price"], plain["quantity"], distant["price"], distant["stop_price"]) == (58535, 30, 0, 10)
+    assert (reduced["client_order_id"], reduced["quantity"]) == (7, 20)
+    assert everything["instrument"] == 0
+    assert (mine["instrument"], mine["flags"], mine["side"]) == (-1, 3, Side.SELL)
+    assert (low["flags"], low["lowest_price"], low["highest_price"]) == (4, 100, (1 << 63) - 1 - ((1 << 63) - 1) % 5)
+    assert (high["lowest_price"], high["highest_price"]) == (0, 200)
+    with pytest.raises(ValueError, match="a range of prices is one instrument's"):
+        entry.mass_cancel(None, lowest_price=1)
+
+
 def test_unknown_words_are_named() -> None:
     """With what there is instead."""
     entry = OrderEntry(logged_on())
@@ -137,7 +245,8 @@ def test_ids_differ() -> None:
     """Of orders and of requests alike."""
     entry = OrderEntry(logged_on())
     ids = [entry.new_order("GOOG", "buy", 1, 1, None, None), entry.cancel(1), entry.mass_cancel(None)]
-    assert len(set(ids)) == 3
+    ids += [entry.reduce("GOOG", 1, 1), entry.replace("GOOG", 1, 1, 1)]
+    assert len(set(ids)) == 5
 
 
 def test_many_orders_are_split_into_frames() -> None:
@@ -167,7 +276,7 @@ def test_logon_and_resume() -> None:
     ((kind, requests),) = taken(session)
     assert kind is Kind.RESEND_REQUEST
     assert set(requests["token"]) == {78}
-    # 11 may have a maker's side still to come: ask from before it, and drop what is known
+    # of 11 more may be to come: ask from before it, and drop what is known
     assert requests["after_sequence"].tolist() == [10, 11]
 
 
@@ -178,6 +287,15 @@ def test_duplicates_are_dropped() -> None:
     session.receive(report(1) + report(2, Liquidity.TAKER) + report(2, Liquidity.MAKER) + report(3), 0.0)
     session.receive(report(2, Liquidity.MAKER) + report(3), 0.0)
     assert sequences(session) == [1, 2, 2, 3]
+
+
+def test_the_three_reports_of_one_event_are_not_duplicates() -> None:
+    """The taker's, the maker's, and that it was the last; once each."""
+    session, event = logged_on(), report(1, Liquidity.TAKER) + report(1, Liquidity.MAKER) + done(1)
+    session.receive(event, 0.0)
+    session.receive(event + report(2, Liquidity.MAKER), 0.0)
+    session.receive(done(2) + event, 0.0)
+    assert sequences(session) == [1, 1, 1, 2, 2]
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=12))
@@ -194,7 +312,7 @@ def test_resends_of_any_range_leave_each_report_once(ranges: list[tuple[int, int
 def test_behind_asks_again() -> None:
     """Every shard, from the last event that is whole."""
     session = logged_on(shards=2)
-    session.receive(report(1, Liquidity.MAKER), 0.0)
+    session.receive(report(1) + done(1), 0.0)
     session.receive(encode(Kind.BEHIND), 0.0)
     ((kind, requests),) = taken(session)
     assert (kind, requests["after_sequence"].tolist(), requests["shard"].tolist()) == (Kind.RESEND_REQUEST, [1, 0], [0, 1])

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from journal_writing import EPOCH, write_records
+from persister import schema
 from persister.loader import Loader, UnfitDatabase
 from persister.positions import position_of
 from persister.schema import HEAD, revision_of, upgrade
@@ -17,6 +20,7 @@ from persister.sinks import open_engine, shown
 from persister.tables import EXECUTIONS, METADATA, ORDERS, POSITIONS, PROGRESS
 from postgres import Postgres, needs_postgres
 from shm.journal import Stream
+from shm.records import OrderType, TimeInForce
 from trading_story import INSTRUMENTS, Rows, Story
 
 
@@ -164,19 +168,59 @@ def test_views_show_words_and_decimals(tmp_path: Path, connect: Callable[[], sa.
         found = connection.execute(
             sa.text(
                 "SELECT v.account, v.symbol, v.side, v.type, v.status, v.price, v.quantity, o.price, o.quantity, o.account,"
-                " o.instrument, v.created FROM orders_view v JOIN orders o ON v.shard = o.shard AND v.order_id = o.order_id"
+                " o.instrument, v.created, v.time_in_force, o.type, o.time_in_force"
+                " FROM orders_view v JOIN orders o ON v.shard = o.shard AND v.order_id = o.order_id"
                 " WHERE o.status <> 4"
             )
         ).all()
         for view in ("executions_view", "positions_view"):
             assert connection.execute(sa.text(f"SELECT * FROM {view}")).all()
     assert {row[4] for row in found} == {"open", "filled", "cancelled"}
-    for account, symbol, side, kind, _, price, quantity, wire_price, wire_quantity, number, instrument, created in found:
+    for row in found:
+        account, symbol, side, kind, _, price, quantity, wire_price, wire_quantity, number, instrument, created = row[:12]
         assert (account, symbol) == (f"account{number}", f"SYM{instrument}")
         assert side in ("buy", "sell")
-        assert kind in ("limit", "market")
+        assert (kind, row[12]) == (OrderType(row[-2]).name.lower(), TimeInForce(row[-1]).name.lower())
         assert (round(price * 100), round(quantity * 10)) == (wire_price, wire_quantity)
         assert str(created).startswith("2023-11-1")
+
+
+def test_the_view_of_orders_shows_their_terms(tmp_path: Path, connect: Callable[[], sa.Connection]) -> None:
+    """A distance in basis points apart from stop prices; what an order does not have is nothing, not 1970."""
+    story = Story(1).grow(400)
+    write(tmp_path, story)
+    connection = connect()
+    follow(Loader(connection, tmp_path, 1, EPOCH), 0, len(story.events), 1000)
+    columns = "stop_price, distance_basis_points, display_quantity, minimum_quantity, expiry, flags"
+    own = "o.stop_price, o.display_quantity, o.minimum_quantity, o.expiry_ns"
+    joined = "orders_view v JOIN orders o ON v.shard = o.shard AND v.order_id = o.order_id WHERE v.symbol IS NOT NULL"
+    with connection.begin():
+        found = connection.execute(sa.text(f"SELECT v.{columns.replace(', ', ', v.')}, {own} FROM {joined}")).all()
+    for stop, distance, display, minimum, expiry, flags, wire_stop, wire_display, wire_minimum, expiry_ns in found:
+        assert (stop is None, distance is None) == (bool(flags & 64), not flags & 64)
+        assert (distance if stop is None else round(stop * 100)) == wire_stop
+        assert (round(display * 10), round(minimum * 10)) == (wire_display, wire_minimum)
+        assert str(expiry).startswith("2023-11-14") if expiry_ns else expiry is None
+    assert {bool(row[5] & 64) for row in found} == {False, True}
+
+
+def test_rows_of_the_first_schema_are_kept(url: str) -> None:
+    """An order of the days when there were no other terms has none."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        configuration = Config()
+        configuration.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "0001")
+        names = [column.name for column in ORDERS.columns][:17]
+        values = ", ".join(["1"] * len(names))
+        connection.exec_driver_sql(f"INSERT INTO orders ({', '.join(names)}) VALUES ({values})")
+        assert upgrade(connection)
+        assert connection.execute(sa.select(ORDERS)).one() == (1,) * 17 + (0,) * 7
+        command.downgrade(configuration, "0001")
+        assert connection.execute(sa.text("SELECT * FROM orders")).one() == (1,) * 17
+        assert connection.execute(sa.text("SELECT type FROM orders_view")).one() == ("limit",)
+    engine.dispose()
 
 
 def test_migrations_make_what_the_tables_say(connect: Callable[[], sa.Connection]) -> None:

@@ -9,7 +9,7 @@ from gateway.layout import Outcome
 from gateway.table import live_places
 from gateway_world import World
 from pinion.codec import ProtocolError, blank, decode, encode
-from pinion.protocol import HEADER_BYTES, LAYOUTS, Kind
+from pinion.protocol import EXTENDED, FORMS, HEADER_BYTES, LAYOUTS, Kind
 from shm.reasons import Reason
 
 
@@ -51,7 +51,7 @@ def test_a_truncated_message(world: World) -> None:
 def test_a_wrong_length(world: World) -> None:
     """Another than the kind has in this version."""
     frame = b"\x48" + order()[1:] + bytes(8)
-    text = "says 72 bytes; the kind takes 64"
+    text = "says 72 bytes; it takes 64 or 104"
     assert refused(world, frame) == (Reason.WRONG_LENGTH, 0, Kind.NEW_ORDER, 8, text)
 
 
@@ -84,7 +84,25 @@ def test_not_logged_on(world: World) -> None:
 def test_reserved_bytes_are_kept_free(world: World) -> None:
     """A later client's stop price must not be taken for a plain order."""
     reason, _, _, request_id, text = refused(world, order(reserved=[0, 1]))
-    assert (reason, request_id, text) == (Reason.NOT_AVAILABLE, 8, "reserved bytes must be 0")
+    assert (reason, request_id, text) == (Reason.NOT_AVAILABLE, 8, "what is reserved must be 0")
+
+
+def test_reserved_bits_of_a_mass_cancel_are_kept_free(world: World) -> None:
+    """A filter that this server does not know must not be taken for none: it would cancel more than was asked for."""
+    message = bytearray(encode(Kind.MASS_CANCEL, request_id=5, instrument=-1, flags=8))
+    message[4:8] = b"TOKN"
+    reason, _, kind, request_id, text = refused(world, bytes(message))
+    assert (reason, kind, request_id) == (Reason.NOT_AVAILABLE, Kind.MASS_CANCEL, 5)
+    assert text == "what is reserved must be 0"
+
+
+@pytest.mark.parametrize(("kind", "takes"), [(Kind.NEW_ORDER, "64 or 104"), (Kind.REPLACE, "40 or 48"), (Kind.CANCEL, "24")])
+def test_a_length_between_the_forms_is_wrong(world: World, kind: Kind, takes: str) -> None:
+    """Whatever the form that was meant."""
+    message = bytearray(encode(kind, request_id=5) + bytes(64))
+    message[0], message[4:8] = 80, b"TOKN"
+    reason, _, _, request_id, text = refused(world, bytes(message))
+    assert (reason, request_id, text) == (Reason.WRONG_LENGTH, 5, f"says 80 bytes; it takes {takes}")
 
 
 def test_an_empty_frame(world: World) -> None:
@@ -145,7 +163,9 @@ def slow_twin(frame: bytes, token: int) -> tuple[list[tuple[int, int]], int]:
                     return taken, 0
                 if kind is Kind.RESEND_REQUEST and (record["shard"] != 0 or record["after_sequence"] != 0):
                     return taken, Reason.RESEND_OUT_OF_RANGE
-                if kind is Kind.NEW_ORDER and record["reserved"].any():
+                if kind is Kind.NEW_ORDER and record.dtype == LAYOUTS[kind] and record["reserved"].any():
+                    return taken, Reason.NOT_AVAILABLE
+                if kind is Kind.MASS_CANCEL and record.dtype != LAYOUTS[kind] and record["flags"] > 7:
                     return taken, Reason.NOT_AVAILABLE
                 if kind >= Kind.NEW_ORDER:
                     named = record["client_order_id"] if kind is not Kind.MASS_CANCEL else 0
@@ -164,7 +184,8 @@ def mutated(rng: random.Random, token: int) -> bytes:
     kinds = [kind for kind in Kind if kind < 128 and kind not in (Kind.LOGON, Kind.LOGOUT)]
     frame = bytearray()
     for _ in range(rng.randint(1, 6)):
-        message = blank(rng.choice(kinds), 1, token)
+        kind = rng.choice(kinds)
+        message = blank(kind, 1, token, extended=kind in EXTENDED and rng.random() < 0.5)
         if "client_order_id" in (message.dtype.names or ()):
             message["client_order_id"] = rng.randint(1, 1 << 60)
         frame += message.tobytes()
@@ -210,4 +231,5 @@ def _sent_and_answered(client, frame: bytes) -> list[int]:
 def test_outcomes_and_layouts_agree() -> None:
     """What the kernels take for granted."""
     assert len({int(outcome) for outcome in Outcome}) == len(Outcome)
-    assert all(layout.itemsize % 8 == 0 for layout in LAYOUTS.values())
+    assert all(length % 8 == 0 for forms in FORMS.values() for length in forms)
+    assert all(min(forms) == LAYOUTS[kind].itemsize for kind, forms in FORMS.items())

@@ -9,10 +9,10 @@ import pytest
 
 from gateway_world import LOT, TICK, World
 from pinion.protocol import EXECUTION_REPORT, Kind
-from shm.records import CommandKind, EventKind
+from shm.records import CommandKind, EventFlag, EventKind
 from waiting import wait_until
 
-REPORT = struct.Struct("<HBBI qqqq QQ qqq iii H BBBBBBBB 2x")
+REPORT = struct.Struct("<HBBI qqqq QQ qqq iii H BBBBBBBB Bx")
 assert REPORT.size == EXECUTION_REPORT.itemsize
 
 
@@ -26,21 +26,32 @@ def twin_of(event: Any, account: int) -> bytes:
     """The reports of one event to one account, by struct."""
     e = {name: int(event[name]) for name in event.dtype.names if name != "pad"}
     told = b""
-    if e["account"] == account and e["kind"] <= EventKind.MASS_CANCELLED:
+    if e["account"] == account and e["kind"] <= EventKind.RESTATED:
         told += _own(e)
     if e["kind"] == EventKind.TRADE and e["resting_account"] == account:
         told += _resting(e)
     return told
 
 
+def done_of(event: Any, account: int, session: int) -> bytes:
+    """What the session that asked is told besides, if the command's last event is not about its account."""
+    e = {name: int(event[name]) for name in event.dtype.names if name != "pad"}
+    ends = e["kind"] == EventKind.REJECTED or e["flags"] & 1
+    if not ends or e["session"] != session or (e["account"] == account and e["kind"] <= EventKind.RESTATED):
+        return b""
+    e |= {"reason": 0, "kind": 9}
+    return _packed(e, (0, 0, e["request_id"]), (0, 0, 0), (account, -1, session), (0, 0, 0, 0, 0, 1, 0))
+
+
 def _own(e: dict[str, int]) -> bytes:
     rejected, trade = e["kind"] == EventKind.REJECTED, e["kind"] == EventKind.TRADE
     tick, lot = (1, 1) if (rejected and e["reason"] < 3000) or e["kind"] == EventKind.MASS_CANCELLED else _units(e)
-    message = {1: Kind.NEW_ORDER, 2: Kind.CANCEL, 3: Kind.REPLACE, 4: Kind.MASS_CANCEL}[e["flags"]] if rejected else 0
+    kinds = (Kind.NEW_ORDER, Kind.CANCEL, Kind.REPLACE, Kind.MASS_CANCEL, Kind.REDUCE)
+    message = kinds[e["flags"] - 1] if rejected else 0
     prices = e["price"] * tick, e["quantity"] * lot, e["leaves"] * lot
     last = 1 if rejected else e["flags"] & 1
     ids = e["order_id"], e["client_order_id"], e["request_id"]
-    tail = e["side"], e["type"], e["time_in_force"], 2 if trade else 0, message, last
+    tail = e["side"], e["type"], e["time_in_force"], 2 if trade else 0, message, last, int(trade and e["flags"] & 2 > 0)
     return _packed(e, ids, prices, (e["account"], e["instrument"], e["session"]), tail)
 
 
@@ -48,7 +59,9 @@ def _resting(e: dict[str, int]) -> bytes:
     tick, lot = _units(e)
     ids = e["resting_order_id"], e["resting_client_order_id"], 0
     prices = e["price"] * tick, e["quantity"] * lot, e["resting_leaves"] * lot
-    return _packed(e, ids, prices, (e["resting_account"], e["instrument"], 0), (1 - e["side"], 0, 0, 1, 0, 0))
+    return _packed(
+        e, ids, prices, (e["resting_account"], e["instrument"], 0), (1 - e["side"], 0, 0, 1, 0, 0, int(e["flags"] & 2 > 0))
+    )
 
 
 def _packed(e: dict[str, int], ids: Any, prices: Any, whose: Any, tail: Any) -> bytes:
@@ -76,10 +89,17 @@ def act(world: World, clients: list[Any], rng: random.Random) -> None:
         client.send(client.message(Kind.REPLACE, client_order_id=named, price=TICK * rng.randint(1, 99), quantity=LOT * 9))
     elif what < 0.77:
         client.send(client.message(Kind.MASS_CANCEL, instrument=-1, request_id=rng.randint(0, 1 << 63)))
+    elif what < 0.85 and working:
+        name, asker = rng.choice(working), rng.choice((0, rng.choice(clients).session))
+        kind, request = rng.choice((EventKind.TRIGGERED, EventKind.RESTATED)), rng.randint(0, 1 << 63)
+        price, reason = rng.randint(0, 99), rng.randint(0, 3300)
+        flags = rng.choice((0, EventFlag.LAST))
+        world.engine.restate(name, kind, flags, reason, price=price, session=asker, request_id=request)
     elif len(working) > 1:
         one, two = rng.sample(working, 2)
         leaves = min(world.engine.working[name]["leaves"] for name in (one, two))
-        world.engine.trade(one, two, rng.randint(1, leaves))
+        flags, asker = rng.choice((1, 1, 2, 3)), rng.choice((0, rng.choice(clients).session))
+        world.engine.trade(one, two, rng.randint(1, leaves), flags, session=asker, request_id=rng.randint(0, 1 << 63))
 
 
 def test_reports_are_what_the_slow_twin_makes_of_the_events(world: World, seed: int) -> None:
@@ -94,8 +114,8 @@ def test_reports_are_what_the_slow_twin_makes_of_the_events(world: World, seed: 
 
     def complete() -> bool:
         _hear(world, clients, heard)
-        wanted[:] = _wanted(world)
-        return heard == [wanted[_account(k)] for k in range(len(clients))]
+        wanted[:] = _wanted(world, clients)
+        return heard == wanted
 
     wait_until(complete, what="the same reports as the twin's")
     heard[2] = b""
@@ -107,10 +127,11 @@ def _account(k: int) -> int:
     return (0, 0, 1, 2, 2)[k]
 
 
-def _wanted(world: World) -> list[bytes]:
+def _wanted(world: World, clients: list[Any]) -> list[bytes]:
     ring = world.events[0]
     events = [ring.record["slots"][k & (ring.capacity - 1)] for k in range(1, ring.published + 1)]
-    return [b"".join(twin_of(event, account) for event in events) for account in range(3)]
+    asked = [(_account(k), client.session) for k, client in enumerate(clients)]
+    return [b"".join(twin_of(e, account) + done_of(e, account, session) for e in events) for account, session in asked]
 
 
 def _hear(world: World, clients: list[Any], heard: list[bytes]) -> None:
@@ -123,6 +144,6 @@ def _hear(world: World, clients: list[Any], heard: list[bytes]) -> None:
 
 def test_command_kinds_and_message_kinds_run_alike() -> None:
     """A refused command's kind is told as the message's."""
-    for kind in (CommandKind.NEW, CommandKind.CANCEL, CommandKind.REPLACE, CommandKind.MASS_CANCEL):
+    for kind in (kind for kind in CommandKind if kind <= CommandKind.REDUCE):
         name = "NEW_ORDER" if kind is CommandKind.NEW else kind.name
         assert Kind[name] - Kind.NEW_ORDER == kind - CommandKind.NEW

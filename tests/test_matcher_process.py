@@ -1,69 +1,17 @@
 """The matcher as a process's agent, its surroundings played by a fake: recovery, waiting for room, the ``book`` request."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
-import structlog
 
 from journal_writing import write_records
-from matcher.commands import definitions, new
+from matcher.commands import definitions, new, set_rules, set_state
 from matcher.process import build
-from matcher_streams import ACCOUNTS, INSTRUMENTS, LEVELS, ORDERS, engine, stream
-from runtime.faults import StopRequested
-from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN
+from matcher_streams import ACCOUNTS, INSTRUMENTS, engine, stream
+from matcher_surroundings import Surroundings, pump
+from shm.durable import COMMANDS_WRITTEN
 from shm.journal import Stream
-from shm.records import COMMAND, EVENT, Side
+from shm.records import COMMAND, InstrumentState, Policy, RulesFlag, Side
 from shm.ring import Ring, publish, release
-
-COMMANDS, EVENTS = 256, 4096
-
-
-class Surroundings:
-    """A Context in one process's own memory. ``grow`` is called whenever the agent waits for the journal."""
-
-    process, number = "matcher.0", 0
-    own = SimpleNamespace(huge_pages=False)
-    logger = structlog.get_logger()
-
-    def __init__(self, data, events_capacity=EVENTS):
-        pools = SimpleNamespace(instruments=INSTRUMENTS, accounts=ACCOUNTS, orders=ORDERS, levels=LEVELS)
-        instruments = [SimpleNamespace(symbol=f"S{k}") for k in range(INSTRUMENTS)]
-        self.settings = SimpleNamespace(matchers=1, pools=pools, instruments=instruments, data=data)
-        self.commands = Ring.private(COMMAND, COMMANDS, gating=("matcher",))
-        self.events = Ring.private(EVENT, events_capacity, gating=("persister",))
-        self.words = {EVENTS_WRITTEN: 0, COMMANDS_WRITTEN: 0}
-        self.stopping, self.relaxed, self.grow = False, 0, lambda: None
-
-    def neighbours(self):
-        return ("riskd", "persister")
-
-    def attach_durable(self, shard):
-        return SimpleNamespace(read=self.words.__getitem__)
-
-    def create_ring(self, name, base=0):
-        return self.events
-
-    def attach_ring(self, name):
-        return self.commands
-
-    def relax(self):
-        self.relaxed += 1
-        return self.stopping
-
-    def wait_for(self, look, what):
-        self.grow()
-        if (found := look()) is None:
-            raise StopRequested
-        return found
-
-    def send(self, commands):
-        slots = self.commands.record["slots"]
-        slots[commands["sequence"] & (len(slots) - 1)] = commands
-        publish(self.commands.record, int(commands["sequence"][-1]))
-
-    def told(self, count):
-        return self.events.record["slots"][np.arange(1, count + 1) & (self.events.capacity - 1)]
 
 
 @pytest.fixture
@@ -72,14 +20,6 @@ def recorded():
     subject = engine()
     events = subject.run(stream(21, 900))
     return subject.commands, events
-
-
-def pump(place, agent, commands):
-    """Through the ring, as riskd would send them."""
-    for start in range(0, len(commands), COMMANDS):
-        place.send(commands[start : start + COMMANDS])
-        while agent.do_work():
-            pass
 
 
 def test_what_comes_in_the_ring_comes_out_as_events(tmp_path, recorded):
@@ -144,6 +84,30 @@ def test_a_stop_while_the_ring_is_full_is_heard(tmp_path):
     assert place.events.published == 256
     assert agent.drained()
     assert agent.do_work() == 0
+
+
+def test_an_instruments_state_and_rules_are_told_to_who_asks(tmp_path):
+    """In ticks and lots; before anybody set them there are none."""
+    place = Surroundings(tmp_path)
+    agent = build(place)
+    subject = engine()
+    rules = {"reference_price": 9, "static_low": 5, "static_high": 15, "dynamic_collar": 3, "minimum_allocation": 2}
+    commands = [
+        definitions(INSTRUMENTS, ACCOUNTS),
+        set_state(0, InstrumentState.HALTED),
+        set_rules(0, **rules, policy=Policy.PRO_RATA, flags=RulesFlag.TOP_ORDER_PRIORITY),
+    ]
+    subject.run(np.concatenate(commands))
+    pump(place, agent, subject.commands)
+    ask = agent.commands()["instrument"]
+    head = {"command_sequence": len(subject.commands)}
+    assert ask({"instrument": 0}) == {
+        "instrument": 0, **head, "state": "halted", **rules, "policy": "pro_rata", "top_order_priority": True
+    }  # fmt: skip
+    assert ask({"instrument": 1}) == {
+        "instrument": 1, **head, "state": "continuous", **dict.fromkeys(rules, 0), "policy": "price_time",
+        "top_order_priority": False,
+    }  # fmt: skip
 
 
 def test_a_book_is_told_to_who_asks(tmp_path):

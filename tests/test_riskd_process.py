@@ -1,5 +1,6 @@
 """riskd's agent over real segments, the test being all its neighbours: definitions, orders, restart, answers."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +21,25 @@ from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.settings import Settings, load
 from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, STATE, JournalState
 from shm.journal import Stream
-from shm.records import ACCOUNT_COMMAND, COMMAND, INSTRUMENT_COMMAND, RISKD_ORIGIN, CommandKind, Side
+from shm.records import (
+    ACCOUNT_COMMAND,
+    COMMAND,
+    INSTRUMENT_COMMAND,
+    RISKD_ORIGIN,
+    RULES_COMMAND,
+    CommandKind,
+    FeeBasis,
+    InstrumentState,
+    Policy,
+    RulesFlag,
+    Side,
+    TimeInForce,
+)
 from waiting import wait_until
 
 INSTRUMENTS = [
     {"symbol": "ABC", "tick_size": 5, "lot_size": 10, "price_decimals": 2},
-    {"symbol": "XYZ", "tick_value": 7, "currency": "EUR"},
+    {"symbol": "XYZ", "tick_value": 7, "currency": "EUR", "maker_fee": -2, "taker_fee": 3, "fee_basis": "per_lot"},
 ]
 ACCOUNTS = [{"name": "alice", "maximum_notional": 10**9}, {"name": "bob", "maximum_open_orders": 5}]
 
@@ -155,6 +169,7 @@ def test_an_empty_journal_begins_with_the_definitions(neighbours: Neighbours) ->
     instrument = np.array(second[:1], COMMAND).view(INSTRUMENT_COMMAND)[0]
     assert (instrument["instrument"], instrument["symbol"], instrument["currency"]) == (1, b"XYZ", b"EUR")
     assert (instrument["tick_size"], instrument["lot_size"], instrument["tick_value"]) == (1, 1, 7)
+    assert (instrument["maker_fee"], instrument["taker_fee"], instrument["fee_basis"]) == (-2, 3, FeeBasis.PER_LOT)
     account = np.array(first[2:3], COMMAND).view(ACCOUNT_COMMAND)[0]
     assert (account["account"], account["name"], account["maximum_open_orders"]) == (1, b"bob", 5)
     assert (first[3]["price"], first[3]["quantity"]) == (100, 2)
@@ -197,6 +212,105 @@ def test_what_operators_ask_for(neighbours: Neighbours) -> None:
     status = riskd.status()
     assert (status["working_orders"], status["held_buy"], status["orders_taken"]) == (1, 280, [5, 0])
     assert status["shards"][0]["commands"] == riskd.rings.commands[0].published
+
+
+def ask(riskd: Riskd, command: str, **arguments: Any) -> Any:
+    """As over the control socket."""
+    return riskd.commands()[command](arguments)
+
+
+def test_operators_set_states_and_rules(neighbours: Neighbours) -> None:
+    """They become the shard's next commands, ahead of orders that wait, in ticks and lots; the answer says which."""
+    riskd = neighbours.start()
+    trade(neighbours, riskd)
+    before = riskd.rings.commands[0].published
+    rig.put(neighbours.orders[0], [rig.new(0, 4, 500, 10)])
+    rules = {"reference_price": 500, "static_low": 450, "static_high": 550, "dynamic_collar": 10, "minimum_allocation": 20}
+    told = [
+        ask(riskd, "state", symbol="ABC", state="halted"),
+        ask(riskd, "rules", symbol="ABC", **rules, policy="pro_rata", top_order_priority=True),
+        ask(riskd, "rules", symbol="ABC"),
+    ]
+    assert told == [{"instrument": 0, "shard": 0, "command_sequence": before + k} for k in (1, 2, 3)]
+    assert not riskd.drained()
+    work(riskd)
+    assert riskd.drained()
+    state, set_, cleared, order = neighbours.pass_on(riskd, 0)
+    assert [c["sequence"] for c in (state, set_, cleared, order)] == [before + k for k in (1, 2, 3, 4)]
+    assert {(int(c["origin"]), int(c["account"]), int(c["verdict"])) for c in (state, set_, cleared)} == {(RISKD_ORIGIN, -1, 0)}
+    assert (state["kind"], state["type"]) == (CommandKind.STATE, InstrumentState.HALTED)
+    assert (order["kind"], set_["kind"]) == (CommandKind.NEW, CommandKind.RULES)
+    names = ("reference_price", "static_low", "static_high", "dynamic_collar", "minimum_allocation", "policy", "flags")
+    found = [np.array([command], COMMAND).view(RULES_COMMAND)[0] for command in (set_, cleared)]
+    assert [int(found[0][name]) for name in names] == [100, 90, 110, 2, 2, Policy.PRO_RATA, RulesFlag.TOP_ORDER_PRIORITY]
+    assert [int(found[1][name]) for name in names] == [0] * 7
+
+
+WRONG = [
+    ("state", {"symbol": "ABC"}, "state = '': allowed is one of continuous, pre_open, opening_auction"),
+    ("state", {"symbol": "ABC", "state": "shut"}, "state = 'shut': allowed is one of continuous"),
+    ("state", {"symbol": "ABD", "state": "halted"}, "symbol = 'ABD': allowed is one of ABC, XYZ"),
+    ("state", {"symbol": "ABC", "state": "halted", "until": 1}, "unknown argument 'until': allowed are symbol, state"),
+    ("rules", {"state": "halted"}, "unknown argument 'state': allowed are symbol, reference_price"),
+    ("rules", {"symbol": "ABC", "static_low": 501}, "static_low = 501: allowed is a multiple of 5 from 0"),
+    ("rules", {"symbol": "ABC", "dynamic_collar": -5}, "dynamic_collar = -5: allowed is a multiple of 5 from 0"),
+    ("rules", {"symbol": "XYZ", "static_high": 2**48 - 1}, "static_high = 281474976710655: allowed is a multiple of 1 from 0"),
+    ("rules", {"symbol": "ABC", "reference_price": True}, "reference_price = True: allowed is a multiple of 5"),
+    ("rules", {"symbol": "ABC", "static_low": 10, "static_high": 5}, "static_low = 10: allowed is at most static_high, 5"),
+    ("rules", {"symbol": "ABC", "minimum_allocation": 5}, "minimum_allocation = 5: allowed is a multiple of 10"),
+    ("rules", {"symbol": "ABC", "policy": "fifo"}, "policy = 'fifo': allowed is one of price_time, pro_rata"),
+    ("rules", {"symbol": "ABC", "top_order_priority": 1}, "top_order_priority = 1: allowed is true or false"),
+]
+
+
+def test_wrong_requests_of_operators_are_refused(neighbours: Neighbours) -> None:
+    """With what would be right; nothing is numbered."""
+    riskd = neighbours.start()
+    work(riskd)
+    before = riskd.status()
+    for command, arguments, words in WRONG:
+        with pytest.raises(ValueError, match=re.escape(words)):
+            ask(riskd, command, **arguments)
+    assert not riskd.do_work()
+    assert riskd.status() == before
+
+
+def test_an_operator_is_refused_where_there_is_no_room(neighbours: Neighbours) -> None:
+    """Orders of other shards do not wait for a matcher that is away."""
+    riskd = neighbours.start()
+    work(riskd)
+    for _ in range(2):
+        rig.put(neighbours.orders[0], [rig.cancel(0, 77)] * (rig.CAPACITY // 2))
+        work(riskd)
+    with pytest.raises(ValueError, match="shard 0 takes no more commands until"):
+        ask(riskd, "state", symbol="ABC", state="halted")
+    assert ask(riskd, "state", symbol="XYZ", state="halted")["shard"] == 1
+    work(riskd)
+    neighbours.pass_on(riskd, 0)
+    work(riskd)
+    ask(riskd, "state", symbol="ABC", state="halted")
+    work(riskd)
+    assert neighbours.pass_on(riskd, 0)[-1]["kind"] == CommandKind.STATE
+
+
+def test_what_operators_asked_for_is_recovered_from(neighbours: Neighbours) -> None:
+    """riskd goes on after such commands, and after a CLOCK, with the next number."""
+    riskd = neighbours.start()
+    work(riskd)
+    ask(riskd, "state", symbol="ABC", state="pre_open")
+    ask(riskd, "rules", symbol="ABC", reference_price=500)
+    terms = {"time_in_force": TimeInForce.GTD, "expiry_ns": 1 << 62}
+    rig.put(neighbours.orders[0], [rig.extended(0, 1, 500, 10, **terms)])
+    work(riskd)
+    kinds = [c["kind"] for c in neighbours.pass_on(riskd, 0)]
+    assert kinds[-4:] == [CommandKind.STATE, CommandKind.RULES, CommandKind.NEW, CommandKind.CLOCK]
+    neighbours.pass_on(riskd, 1)
+    work(riskd)
+    before = riskd.status()
+    neighbours.stop()
+    riskd = neighbours.start()
+    assert riskd.status() == before
+    assert ask(riskd, "state", symbol="ABC", state="continuous")["command_sequence"] == len(kinds) + 1
 
 
 def test_a_restart_goes_on_where_it_stopped(neighbours: Neighbours) -> None:
@@ -295,7 +409,7 @@ def test_settings_that_contradict_the_journal_are_refused(neighbours: Neighbours
     """Every difference is named, with both values."""
     trade(neighbours, neighbours.start())
     neighbours.stop()
-    instruments = [{**INSTRUMENTS[0], "tick_size": 10}, INSTRUMENTS[1]]
+    instruments = [{**INSTRUMENTS[0], "tick_size": 10}, {**INSTRUMENTS[1], "maker_fee": 0}]
     with pytest.raises(EnvironmentFault) as fault:
         neighbours.start(neighbours.settings(instruments, [{"name": "alicia", "maximum_notional": 10**9}]))
     neighbours.stop()
@@ -303,6 +417,7 @@ def test_settings_that_contradict_the_journal_are_refused(neighbours: Neighbours
     for words in (
         "instruments[0].tick_size is 10, in the journal 5",
         "instruments[0].tick_value is 100, in the journal 50",
+        "instruments[1].maker_fee is 0, in the journal -2",
         "accounts[0].name is 'alicia', in the journal 'alice'",
         "accounts[1] is missing",
     ):

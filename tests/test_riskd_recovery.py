@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,21 @@ import pytest
 import riskd_rig as rig
 import riskd_stream
 from riskd.ahead import end_shard
-from riskd.definitions import account_command, instrument_command
+from riskd.definitions import LIMITS, account_command, define, instrument_command
 from riskd.recovery import events_made_again, recover_shard
 from riskd.state import empty_state, free_all_unused
-from riskd_reference import SimpleMatcher
+from riskd_reference import LivelyMatcher, SimpleMatcher
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.sections import Account, Instrument
-from shm.records import COMMAND, EVENT, NO_INSTRUMENT, RISKD_ORIGIN, Side
+from shm.records import COMMAND, EVENT, NO_INSTRUMENT, RISKD_ORIGIN, CommandKind, OrderType, Side, TimeInForce
 from shm.ring import Ring
 from shm.ring_layout import FIRST_READER, PUBLISHED
 
-ACCOUNTS = [Account(name=f"a{k}", maximum_quantity=100, maximum_open_orders=12) for k in range(4)]
+ACCOUNTS = [Account(name=f"a{k}", maximum_quantity=100, maximum_open_orders=12) for k in range(2)]
+ACCOUNTS += [replace(ACCOUNTS[0], name="a2", self_trade_rule="decrement", self_trade_group=3)]
+ACCOUNTS += [replace(ACCOUNTS[0], name="a3", track_position=True)]
+KINDS = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PEGGED_BID)
+"""Those with a limit: what others hold depends on which trade riskd had read last."""
 INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k) for k in range(4)]
 
 
@@ -32,10 +37,11 @@ class Life:
         self.chance = chance
         limits = [(a.maximum_quantity, a.maximum_notional, a.maximum_open_orders) for a in ACCOUNTS]
         self.made = rig.Rig(limits, [(i.tick_size, i.lot_size, i.tick_value) for i in INSTRUMENTS])
-        self.matchers = [SimpleMatcher() for _ in range(2)]
+        self.matchers: list[SimpleMatcher] = [LivelyMatcher() for _ in range(2)]
         self.commands: list[list[Any]] = [[], []]
         self.events: list[list[Any]] = [[], []]
         self.handled, self.names = [0, 0], [0, 0, 0, 0]
+        self.now_ns = 1
         self.define()
 
     def define(self) -> None:
@@ -46,6 +52,8 @@ class Life:
             whole = np.concatenate(made)
             whole["origin"], whole["sequence"] = RISKD_ORIGIN, np.arange(1, len(whole) + 1)
             rig.put(self.made.commands[shard], whole)
+            for command in whole:
+                define(self.made.risk, shard, command)
             state = self.made.risk["shards"][shard]
             state["sequence"] = state["published"] = len(whole)
             self.record(shard)
@@ -65,15 +73,26 @@ class Life:
         if draw < 0.2:
             return rig.cancel(account, name)
         price, quantity = self.chance.randint(95, 105), self.chance.randint(1, 50)
+        if draw < 0.25:
+            return rig.reduce(account, name, quantity)
         if draw < 0.35:
             return rig.replace(account, name, price, quantity)
         self.names[account] += self.chance.random() < 0.95  # now and then an id is used again, in another shard
         side, instrument = self.chance.choice((Side.BUY, Side.SELL)), self.chance.randrange(4)
-        return rig.new(account, self.names[account] + 1, price, quantity, side=side, instrument=instrument)
+        kind = {"side": side, "instrument": instrument}
+        if draw < 0.6:
+            kind |= {"type": self.chance.choice(KINDS), "stop_price": 100, "display_quantity": 1}
+            if draw < 0.45:
+                kind |= {"time_in_force": TimeInForce.GTD, "expiry_ns": self.now_ns + self.chance.randrange(10**10)}
+            return rig.extended(
+                account, self.names[account] + 1, price, quantity, linked_to=self.chance.choice((0, name)), **kind
+            )
+        return rig.new(account, self.names[account] + 1, price, quantity, **kind)
 
     def live(self) -> None:
-        """A slice, some matching, some events told."""
-        self.made.run()
+        """Some time later: a slice, some matching, some events told."""
+        self.now_ns += self.chance.randrange(10**9)
+        self.made.run(self.now_ns)
         for shard in range(2):
             self.record(shard)
             self.match(shard, self.chance.choice((0, 5, 100)))
@@ -198,13 +217,12 @@ def essence(risk: Any) -> dict[str, Any]:
     """What must be the same after recovery: all but free stacks, and what is held while a replace is on its way."""
     orders = riskd_stream.orders_of(risk)
     return {
-        "orders": {key: fields if not fields[-1] else (*fields[:-3], fields[-1]) for key, fields in orders.items()},
+        "orders": {key: fields if not fields[-1] else (*fields[:-4], *fields[-2:]) for key, fields in orders.items()},
         "positions": {key: fields[:2] + fields[4:] for key, fields in riskd_stream.positions_of(risk).items()},
         "open orders": risk["accounts"]["open_orders"].tolist(),
-        "limits": risk["accounts"][["maximum_quantity", "maximum_notional", "maximum_open_orders"]].tolist(),
+        "accounts": risk["accounts"][[*LIMITS[1:], "flags", "self_trade_rule", "self_trade_group"]].tolist(),
         "instruments": risk["instruments"][["tick_size", "lot_size", "tick_value", "last_price"]].tolist(),
-        "shards": risk["shards"][["sequence", "published", "events_read", "free"]].tolist(),
-        "time": int(risk["header"]["now_ns"]),
+        "shards": risk["shards"][["sequence", "published", "events_read", "free", "expiring", "clocked_ns"]].tolist(),
     }
 
 
@@ -212,13 +230,18 @@ def check_holds(risk: Any) -> None:
     """Accounts and positions hold what their orders hold."""
     held: Counter[tuple[int, int]] = Counter()
     open_lots: Counter[tuple[int, int, int]] = Counter()
-    for account, _, instrument, side, *_, working, money, _ in riskd_stream.orders_of(risk).values():
+    for account, _, instrument, side, *_, working, money, _, _ in riskd_stream.orders_of(risk).values():
         held[account, side] += money
         open_lots[account, instrument, side] += working
     for account in range(4):
         assert risk["accounts"][account]["held"].tolist() == [held[account, 0], held[account, 1]]
     for (account, instrument), fields in riskd_stream.positions_of(risk).items():
         assert fields[2:4] == (open_lots[account, instrument, 0], open_lots[account, instrument, 1])
+
+
+def kinds_of(commands: list[Any]) -> Counter[int]:
+    """How many there are of each kind."""
+    return Counter(int(command["kind"]) for command in commands)
 
 
 def check_once(life: Life) -> None:
@@ -276,6 +299,7 @@ def test_after_a_loss_of_power_the_events_are_had_from_the_matchers(seed: int, s
         life.live()
     life.arrive()
     assert all(len(events) > rig.CAPACITY for events in life.events)
+    assert all(command_kinds[CommandKind.CLOCK] > 10 for command_kinds in map(kinds_of, life.commands))
     known = essence(life.made.risk)
     assert essence(life.lose_power(synced)) == known
     check_holds(life.made.risk)
@@ -314,6 +338,7 @@ def test_a_gap_in_the_commands_stops_recovery() -> None:
 def test_an_event_of_no_order_stops_recovery() -> None:
     """Events that do not belong to these commands are not taken for true."""
     life = Life(random.Random(1))
+    life.matchers = [SimpleMatcher() for _ in range(2)]
     life.made.send(rig.new(0, 1, 100, 1), rig.cancel(0, 1))
     life.made.run()
     life.record(0)

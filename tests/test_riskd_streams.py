@@ -37,7 +37,7 @@ def test_the_streams_have_it_all(seed: int) -> None:
         verdicts += riskd_stream.go(1000 * seed + 500 + offset, 150).verdicts
     unlikely = {Reason.POSITION_OVERFLOW, Reason.NOTIONAL_OVERFLOW}
     possible = {name_of(reason) for reason in Reason if 2000 < reason < 3000 and reason not in unlikely}
-    assert possible - set(verdicts) <= {name_of(Reason.TYPE_AND_TIME_IN_FORCE_DISAGREE)}
+    assert not possible - set(verdicts)
     assert verdicts["none"] > verdicts.total() / 3
 
 
@@ -156,11 +156,11 @@ class Loop:
             for shard in range(len(self.matchers)):
                 self.match(shard, 256)
                 self.persist(shard)
-            if not moved and accounts:
+            if not moved and accounts and rig.room(self.made.orders[0]):
                 accounts -= 1
                 self.made.send(rig.mass_cancel(accounts, NO_INSTRUMENT))
                 self.sent[0].append(NO_INSTRUMENT)
-            elif not moved and not any(self.told) and not self.made.run():
+            elif not moved and not accounts and not any(self.told) and not self.made.run():
                 return
         raise AssertionError("the circle has locked up")
 

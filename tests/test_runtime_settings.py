@@ -84,11 +84,17 @@ BAD = [
     (f'[[accounts]]\nname = "a"\n{KEY}\nmaximum_quantity = -1', "accounts[0].maximum_quantity = -1: allowed is an integer"),
     (f'[[accounts]]\nname = "a"\n{KEY}\nmaximum_notional = -1', "accounts[0].maximum_notional = -1: allowed is an integer"),
     (f'[[accounts]]\nname = "a"\n{KEY}\nmaximum_open_orders = -1', "accounts[0].maximum_open_orders = -1: allowed is"),
+    (f'[[accounts]]\nname = "a"\n{KEY}\nself_trade_group = -1', "accounts[0].self_trade_group = -1: allowed is an integer"),
+    (f'[[accounts]]\nname = "a"\n{KEY}\ntrack_position = 1', "accounts[0].track_position = 1: allowed is true or false"),
+    (
+        f'[[accounts]]\nname = "a"\n{KEY}\nself_trade_rule = "cancel"',
+        'accounts[0].self_trade_rule = "cancel": allowed is one of "none", "cancel_newest", "cancel_oldest", "cancel_both", ',
+    ),
     # powers of two
     ("[rings]\norders = 1000", "rings.orders = 1000: allowed is a power of two from 256 to 16777216"),
     ("[rings]\ncommands = 128", "rings.commands = 128: allowed is a power of two from 256"),
     ("[rings]\nevents = 0", "rings.events = 0: allowed is a power of two"),
-    ("[pools]\norders = 33554432", "pools.orders = 33554432: allowed is a power of two from 16 to 16777216"),
+    ("[pools]\norders = 33554432", "pools.orders = 33554432: allowed is a power of two from 16 to 2097152"),
     ("[pools]\nlevels = 17", "pools.levels = 17: allowed is a power of two"),
     ("[pools]\nlevels = 17", "pools.levels = 17: allowed is a power of two"),
     ("[journal]\nsegment_bytes = 1000000", "journal.segment_bytes = 1000000: allowed is a power of two from 65536"),

@@ -146,7 +146,7 @@ def test_durable_marks_are_seen_by_readers(name):
     assert (read.read(COMMANDS_DURABLE), read.epoch) == (6, 9)
 
 
-@pytest.mark.parametrize("dtype", records.VARIANTS, ids=["command", "instrument", "account", "event"])
+@pytest.mark.parametrize("dtype", records.VARIANTS, ids=["command", "instrument", "rules", "account", "event"])
 def test_records_have_no_unnamed_byte(dtype):
     """Every one of the 128 bytes belongs to a field, so that writing every field writes every byte."""
     assert sum(dtype.fields[field][0].itemsize for field in dtype.names) == dtype.itemsize == 128

@@ -19,6 +19,7 @@ from shm.records import (
     CommandKind,
     EventFlag,
     EventKind,
+    OrderFlag,
     OrderType,
     Side,
     TimeInForce,
@@ -48,6 +49,7 @@ class Story:
     def grow(self, count: int) -> "Story":
         """``count`` more commands."""
         kinds = (self._new, self._new, self._new, self._cancel, self._replace, self._refused, self._refused_by_matcher)
+        kinds += (self._restate, self._trigger)
         for _ in range(count):
             if self.random.random() < 0.01:
                 self._mass_cancel()
@@ -111,6 +113,17 @@ class Story:
         self._last()
 
     def _asked(self) -> dict[str, int]:
+        """A limit order, or one of any other kind: which terms go together the rows do not ask."""
+        draw = self.random
+        asked = self._asked_plainly()
+        if draw.random() < 0.3:
+            asked |= {"type": draw.choice(list(OrderType)), "time_in_force": draw.choice(list(TimeInForce))}
+            asked |= {"stop_price": draw.choice((0, -9, 12)), "display_quantity": draw.choice((0, 3)), "self_trade_group": 7}
+            asked |= {"minimum_quantity": draw.choice((0, 2)), "expiry_ns": draw.choice((0, START_NS)), "self_trade_rule": 3}
+            asked["flags"] = OrderFlag.EXTENDED | draw.choice((0, OrderFlag.BASIS_POINTS, OrderFlag.POST_ONLY, 0xFFFE))
+        return asked
+
+    def _asked_plainly(self) -> dict[str, int]:
         draw = self.random
         self._client_order_id = (self._client_order_id + 1) % (1 << 64) or 1
         return {
@@ -206,6 +219,39 @@ class Story:
         self._last()
         return None
 
+    def _restate(self) -> None:
+        """A clock strikes, and an order has another price, or fewer lots."""
+        order = self._some()
+        if order is None:
+            return
+        self._command(CommandKind.CLOCK)
+        order["price"] = self.random.choice((0, order["price"], self.random.randrange(1, 1000)))
+        less = self.random.randrange(order["leaves"])
+        order["quantity"], order["leaves"] = order["quantity"] - less, order["leaves"] - less
+        reason = int(Reason.PEG_MOVED)
+        self._event(EventKind.RESTATED, leaves=order["leaves"], **_known(order), **_terms(order), reason=reason)
+        if self.random.random() < 0.5:
+            self._trade(order)
+        self._end(order)
+
+    def _trigger(self) -> None:
+        """A clock strikes, and an order becomes active, without a price or with one that the rows do not take over."""
+        order = self._some()
+        if order is None:
+            return
+        self._command(CommandKind.CLOCK)
+        terms = {"price": self.random.choice((0, 500)), "quantity": order["quantity"], "leaves": order["leaves"]}
+        self._event(EventKind.TRIGGERED, **_known(order), **terms)
+        if self.random.random() < 0.5:
+            self._trade(order)
+        self._end(order)
+
+    def _end(self, order: dict[str, int]) -> None:
+        if not order["leaves"]:
+            self.live.pop(order["order_id"])
+        self._event(EventKind.CLOCK)
+        self._last()
+
     def _mass_cancel(self) -> None:
         account = self.random.randrange(ACCOUNTS)
         self._command(CommandKind.MASS_CANCEL, account=account, instrument=-1)
@@ -268,6 +314,8 @@ class Rows:
                 EventKind.TRADE: self._traded,
                 EventKind.CANCELLED: self._cancelled,
                 EventKind.REPLACED: self._replaced,
+                EventKind.RESTATED: self._replaced,
+                EventKind.TRIGGERED: self._triggered,
                 EventKind.REJECTED: self._rejected,
             }.get(int(event["kind"]))
             if handler is not None:
@@ -287,7 +335,7 @@ class Rows:
         """Rows of the orders table."""
         return {(*key, *row) for key, row in self.orders.items()}
 
-    def _accepted(self, shard: int, _: Any, event: dict[str, int]) -> None:
+    def _accepted(self, shard: int, command: Any, event: dict[str, int]) -> None:
         tick, lot, _ = INSTRUMENTS[event["instrument"]]
         names = ("account", "instrument", "side", "type", "time_in_force")
         quantity, time = event["quantity"] * lot, event["time_ns"]
@@ -295,6 +343,7 @@ class Rows:
             signed(event["client_order_id"]),
             *(event[name] for name in names),
             *(event["price"] * tick, quantity, 0, quantity, 1, 0, time, time, event["sequence"]),
+            *_more(command, tick, lot),
         ]
 
     def _traded(self, shard: int, _: Any, event: dict[str, int]) -> None:
@@ -330,6 +379,9 @@ class Rows:
         row[9] = event["leaves"] * lot
         row[13:15] = [event["time_ns"], event["sequence"]]
 
+    def _triggered(self, shard: int, _: Any, event: dict[str, int]) -> None:
+        self.orders[shard, event["order_id"]][13:15] = [event["time_ns"], event["sequence"]]
+
     def _rejected(self, shard: int, command: Any, event: dict[str, int]) -> None:
         if command["kind"] != CommandKind.NEW:
             return
@@ -341,4 +393,13 @@ class Rows:
             *(int(command[name]) for name in names),
             *(int(command["price"]) * tick, int(command["quantity"]) * lot, 0, 0, 4, event["reason"]),
             *(event["time_ns"], event["time_ns"], event["sequence"]),
+            *_more(command, tick, lot),
         ]
+
+
+def _more(command: Any, tick: int, lot: int) -> tuple[int, ...]:
+    """The last columns of an order's row: what it says beyond price and quantity."""
+    stop_price, flags = int(command["stop_price"]), int(command["flags"])
+    lots = (int(command[name]) * lot for name in ("display_quantity", "minimum_quantity"))
+    others = (int(command[name]) for name in ("self_trade_group", "self_trade_rule"))
+    return (stop_price if flags & 64 else stop_price * tick, *lots, int(command["expiry_ns"]), flags, *others)
