@@ -76,6 +76,7 @@ class Order:
     held: int
     type: int
     in_basis_points: bool
+    expires: bool
     pending: int = 0
 
 
@@ -295,7 +296,8 @@ class Reference:
             command["flags"] |= OrderFlag.EXTENDED
         held = price * quantity * tick_value
         client_order_id, side = int(command["client_order_id"]), int(command["side"])
-        numbers = (side, price, quantity, quantity, quantity, held, type_, in_basis_points)
+        expires = bool(command["time_in_force"] == TimeInForce.GTD)
+        numbers = (side, price, quantity, quantity, quantity, held, type_, in_basis_points, expires)
         self.orders[account, client_order_id] = Order(order_id, shard, account, client_order_id, instrument, *numbers)
         self.positions.setdefault((account, instrument), Position())
 

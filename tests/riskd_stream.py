@@ -229,8 +229,9 @@ class Stream:
 
 def fields_of(order: Any) -> tuple[int, ...]:
     """What riskd also keeps of an order."""
+    type_ = order.type | 128 * order.in_basis_points | 64 * order.expires
     return (order.account, order.client_order_id, order.instrument, order.side, order.price, order.quantity, order.leaves,
-            order.working, order.held, order.type | 128 * order.in_basis_points, order.pending)  # fmt: skip
+            order.working, order.held, type_, order.pending)  # fmt: skip
 
 
 def orders_of(risk: Any) -> dict[tuple[int, int], tuple[int, ...]]:
