@@ -19,7 +19,7 @@ from pinion.protocol import EXECUTION_REPORT, Kind, OrderType, ReportKind, Side,
 
 WARM_UP_TRIPS: Final = 200
 IN_FLIGHT: Final = 256
-ANSWER_WITHIN_MS: Final = 10_000
+ANSWER_WITHIN_MS: Final = 60_000
 BLOCK: Final = 20
 """Messages after which the flow's pattern repeats: ten bids, nine cancels, and an offer that takes the tenth bid."""
 STEADY_SHARE: Final = 0.1
