@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-ANSWER_WITHIN_S: Final = 5.0
+ANSWER_WITHIN_S: Final = 30.0
 
 
 def client_options(command: Command) -> Command:

@@ -44,7 +44,7 @@ def connect(cluster: Cluster, account: str = "alice", **options: Any) -> Client:
     return Client(cluster.endpoint, account=account, api_key=KEYS[account], **options)
 
 
-def answer(client: Client, request: int, timeout_s: float = 10) -> list[Any]:
+def answer(client: Client, request: int, timeout_s: float = 60) -> list[Any]:
     """All reports of one request, up to its last."""
     found = []
     for report in client.reports(timeout=timeout_s):

@@ -65,7 +65,7 @@ def test_an_order_travels_from_the_socket_to_the_disk(exchange, alice, bob, symb
     taken = answer(bob, taking)
     assert [report.kind for report in taken] == [ReportKind.ACCEPTED, ReportKind.TRADE]
     assert (str(taken[1].price), str(taken[1].quantity)) == ("100.05", "20")
-    made = next(alice.reports(timeout=10))
+    made = next(alice.reports(timeout=60))
     assert (made.client_order_id, str(made.leaves)) == (resting, "10")
 
     wanted = [(resting, taking, 10_005, 20)]

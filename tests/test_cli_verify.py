@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,12 @@ from stream_shrink import shrink_by
 
 def run(*words):
     return CliRunner().invoke(cli.verify.verify, [str(word) for word in words])
+
+
+@pytest.fixture(autouse=True)
+def checkout(monkeypatch):
+    """The command looks beside the packages, which a wheel installs elsewhere than these tests."""
+    monkeypatch.setattr(cli.verify, "TESTS", Path(__file__).resolve().parent)
 
 
 @pytest.fixture
