@@ -1,12 +1,14 @@
 """The cache of compiled kernels. Must be chosen before Numba is imported, so nothing here imports it.
 
 Numba notices an edit in the file of a cached function, but not one in a function that it calls or a constant that it imports:
-then old machine code runs over new layouts. So the folder is named by a hash of all kernel sources, of the versions that
-compile them and of the processor: anything that changed gives a new, empty folder.
+then old machine code runs over new layouts. So the folder is named by a hash of all kernel sources and of whatever they import,
+of the versions that compile them and of the processor: anything that changed gives a new, empty folder. Files that no kernel
+can see are left out, or every edit of a table's name would cost a minute and a half of compiling.
 """
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -20,6 +22,8 @@ ROOMS: Final = ("shm", "matcher", "riskd", "gateway", "persister")
 """The rooms that hold kernels."""
 ROOT: Final = Path(__file__).resolve().parent.parent
 COMPILERS: Final = ("numba", "llvmlite", "numpy")
+_KERNEL: Final = re.compile(r"^\s*(?:from|import) (?:numba|shm\.inner)\b", re.MULTILINE)
+_IMPORT: Final = re.compile(r"^\s*(?:from|import) ([a-z_0-9.]+)(?: import ([\w, ]+))?", re.MULTILINE)
 
 
 def use_cache(environ: MutableMapping[str, str] = os.environ) -> Path:
@@ -49,8 +53,24 @@ def fingerprint(root: Path = ROOT) -> str:
 
 
 def sources(root: Path = ROOT) -> list[Path]:
-    """Every Python file of the rooms that hold kernels."""
-    return sorted(path for room in ROOMS for path in (root / room).glob("**/*.py"))
+    """The Python files that hold kernels, and all that they import from the same tree, however far off."""
+    texts = {path: path.read_text(encoding="utf-8") for room in ROOMS for path in (root / room).glob("**/*.py")}
+    waiting = [path for path, text in texts.items() if _KERNEL.search(text)]
+    found = set(waiting)
+    while waiting:
+        path = waiting.pop()
+        text = texts.get(path) or path.read_text(encoding="utf-8")
+        names = {f"{module}{each}" for module, names in _IMPORT.findall(text) for each in _modules(names)}
+        imported = {root.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+        fresh = {each for each in imported - found if each.is_file()}
+        found |= fresh
+        waiting += fresh
+    return sorted(found)
+
+
+def _modules(names: str) -> list[str]:
+    """What may follow a module's name for a file: nothing, or one of the ``names`` that are imported from a room."""
+    return ["", *(f".{name.split()[0]}" for name in names.split(",") if name.strip())]
 
 
 def processor() -> str:

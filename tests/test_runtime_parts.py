@@ -62,17 +62,31 @@ def tree(tmp_path):
     """A small copy of the rooms that hold kernels."""
     for room in kernels.ROOMS:
         (tmp_path / room).mkdir()
-        (tmp_path / room / "kernel.py").write_text(f"# {room}\n")
+        (tmp_path / room / "kernel.py").write_text("from shm.inner import inner\nfrom shm import sizes\n")
+    (tmp_path / "shm" / "inner.py").write_text("from numba import njit\n")
+    (tmp_path / "shm" / "sizes.py").write_text("from shm.deeper import SIZE\n")
+    (tmp_path / "shm" / "deeper.py").write_text("SIZE = 1\n")
+    (tmp_path / "shm" / "cold.py").write_text("NAME = 1\n")
     return tmp_path
 
 
-@pytest.mark.parametrize("room", kernels.ROOMS)
-def test_fingerprint_changes_with_any_kernel_source(tree, room):
-    """An edit in a called file, or in a constant, would otherwise go unnoticed by Numba."""
+SEEN_BY_KERNELS = [*(f"{room}/kernel.py" for room in kernels.ROOMS), "shm/inner.py", "shm/sizes.py", "shm/deeper.py"]
+
+
+@pytest.mark.parametrize("path", SEEN_BY_KERNELS)
+def test_fingerprint_changes_with_any_kernel_source(tree, path):
+    """An edit in a called file, or in a constant that is imported by way of another, would otherwise go unnoticed by Numba."""
     before = kernels.fingerprint(tree)
     assert kernels.fingerprint(tree) == before
-    (tree / room / "kernel.py").write_text("SIZE = 2\n")
+    (tree / path).write_text((tree / path).read_text() + "SIZE = 2\n")
     assert kernels.fingerprint(tree) != before
+
+
+def test_fingerprint_stays_when_no_kernel_can_see_the_edit(tree):
+    """Another text in a file that no kernel imports costs nobody a compilation."""
+    before = kernels.fingerprint(tree)
+    (tree / "shm" / "cold.py").write_text("NAME = 2\n")
+    assert kernels.fingerprint(tree) == before
 
 
 def test_fingerprint_changes_with_compiler_and_processor(tree, monkeypatch):
