@@ -15,7 +15,7 @@ from shm.inner import inner
 @inner
 def enrol(state: Any, account: int, slot: int) -> Any:
     """Note that the order in ``slot`` rests for ``account``; the place to give back to ``withdraw``."""
-    owner = state["accounts"][account]
+    owner = state["accounts"][np.uint32(account)]
     block = owner["last"]
     if block == 0 or state["blocks"][block]["filled"] == BLOCK_ORDERS:
         block = _append(state, owner)
@@ -31,7 +31,7 @@ def enrol(state: Any, account: int, slot: int) -> Any:
 @inner
 def withdraw(state: Any, account: int, place: int) -> None:
     """The order at ``place`` no longer rests."""
-    owner = state["accounts"][account]
+    owner = state["accounts"][np.uint32(account)]
     owner["orders"] -= 1
     block = np.uint32(place >> PLACE_BITS)
     page = state["blocks"][block]

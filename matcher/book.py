@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from matcher.layout import RANKS, WORST
+from matcher.layout import CHILD_BITS, NO_ORDER, RANKS, WORST
 from shm.atomics import leading_zeros, trailing_zeros
 from shm.inner import inner
 
@@ -23,39 +23,18 @@ def rank_of(side: int, price: int) -> Any:
 @inner
 def reach_level(state: Any, book: Any, instrument: int, side: int, rank: int) -> Any:
     """The level of ``rank`` on ``side`` of the instrument's ``book``, made if it is not there. A level must be free."""
-    if rank == book["best"][side]:
-        return book["levels"][side]
-    nodes, parent, child = state["nodes"], np.uint32(0), book["roots"][side]
-    while child != 0 and child & 1 == 0:
-        node = nodes[child >> 1]
-        offset = (rank - node["base"]) >> np.int64(node["shift"])
-        if offset >> 6 != 0:
-            break
-        parent = np.uint32(child >> 1)
-        child = state["children"][parent]["child"][offset]
-        if not (node["bitmap"] >> np.uint64(offset)) & ONE:
-            child = np.uint32(0)
-    if child & 1 and state["levels"][child >> 1]["rank"] == rank:
-        return np.uint32(child >> 1)
-    level = _new_level(state, instrument, side, rank)
-    if child != 0:
-        parent = _fork(state, book, side, parent, child, rank)
-    _attach(state, book, side, parent, np.uint32(level << 1 | 1))
-    _note_best(book, side, rank, level)
-    return level
+    parent, child = _descend(state, book["roots"][side], rank)
+    level = number_of(child)
+    if state["levels"][level]["rank"] == rank:
+        return level
+    return _insert(state, book, instrument, side, rank, parent, child)
 
 
 @inner
 def find_level(state: Any, book: Any, side: int, rank: int) -> Any:
     """The level of ``rank``, or 0."""
-    child = book["roots"][side]
-    while child != 0 and child & 1 == 0:
-        node = state["nodes"][child >> 1]
-        offset = (rank - node["base"]) >> np.int64(node["shift"])
-        if offset >> 6 != 0 or not (node["bitmap"] >> np.uint64(offset)) & ONE:
-            return np.uint32(0)
-        child = state["children"][child >> 1]["child"][offset]
-    level = np.uint32(child >> 1)
+    _, child = _descend(state, book["roots"][side], rank)
+    level = number_of(child)
     return level if state["levels"][level]["rank"] == rank else np.uint32(0)
 
 
@@ -63,18 +42,21 @@ def find_level(state: Any, book: Any, side: int, rank: int) -> Any:
 def drop_level(state: Any, book: Any, side: int, level: int) -> None:
     """Take the empty ``level`` out of the trie; if it was the best, the next one is."""
     gone = state["levels"][level]
-    parent, rank = gone["node"], gone["rank"]
+    parent = gone["node"]
     book["count"][side] -= 1
     if parent == 0:
         book["roots"][side] = 0
         _set_best(book, side, WORST, np.uint32(0))
     else:
         node = state["nodes"][parent]
-        node["bitmap"] &= ~(ONE << _offset(rank, node))
+        offset = _offset(gone["rank"], node)
+        left = node["bitmap"] & ~(ONE << offset)
+        node["bitmap"] = left
+        state["children"][parent]["child"][offset] = 0
         if book["levels"][side] == level:  # the lowest of its node, which has another: the successor is under it
-            best = _lowest(state, np.uint32(parent << 1))
+            best = _lowest(state, state["children"][parent]["child"][np.uint32(trailing_zeros(left))])
             _set_best(book, side, state["levels"][best]["rank"], best)
-        if node["bitmap"] & (node["bitmap"] - ONE) == 0:
+        if left & (left - ONE) == 0:
             _collapse(state, book, side, parent)
     gone["head"] = state["level_free"]
     state["level_free"] = level
@@ -109,6 +91,51 @@ def previous_level(state: Any, level: int) -> Any:
 
 
 @inner
+def number_of(child: int) -> Any:
+    """The number of the node or level that ``child`` is; 0 for none."""
+    return np.uint32(child >> CHILD_BITS)
+
+
+@inner
+def _descend(state: Any, root: int, rank: int) -> Any:
+    """Down from ``root`` towards ``rank`` without looking at what the nodes span: the last node, and the level or 0 below it.
+
+    Four instructions and one load a node. It may have left the way that holds ``rank`` where a node skips bits; who inserts
+    looks back up, and who only searches sees that the level is another.
+    """
+    parent, child = np.uint32(0), root
+    while child & 1 == 0 and child != 0:
+        parent = np.uint32(child >> CHILD_BITS)
+        child = state["children"][parent]["child"][(rank >> np.int64((child >> 1) & 63)) & 63]
+    return parent, child
+
+
+@inner
+def _insert(state: Any, book: Any, instrument: int, side: int, rank: int, parent: int, child: int) -> Any:
+    """A new level for ``rank``, where ``_descend`` ended at ``parent`` and ``child``."""
+    while parent != 0 and not _spans(state["nodes"][parent], rank):
+        child = _node_word(state, parent)
+        parent = state["nodes"][parent]["parent"]
+    level = _new_level(state, instrument, side, rank)
+    if child != 0:
+        parent = _fork(state, book, side, parent, child, rank)
+    _attach(state, book, side, parent, np.uint32(level << CHILD_BITS | 1))
+    _note_best(book, side, rank, level)
+    return level
+
+
+@inner
+def _spans(node: Any, rank: int) -> bool:
+    return (rank ^ node["base"]) >> (np.int64(node["shift"]) + 6) == 0
+
+
+@inner
+def _node_word(state: Any, node: int) -> Any:
+    """The node as a child of another."""
+    return np.uint32(np.int64(node) << CHILD_BITS | np.int64(state["nodes"][node]["shift"]) << 1)
+
+
+@inner
 def _offset(rank: int, node: Any) -> Any:
     return np.uint64((rank >> np.int64(node["shift"])) & 63)
 
@@ -117,16 +144,18 @@ def _offset(rank: int, node: Any) -> Any:
 def _lowest(state: Any, child: int) -> Any:
     """The best level under ``child``."""
     while child & 1 == 0:
-        child = state["children"][child >> 1]["child"][trailing_zeros(state["nodes"][child >> 1]["bitmap"])]
-    return np.uint32(child >> 1)
+        node = number_of(child)
+        child = state["children"][node]["child"][np.uint32(trailing_zeros(state["nodes"][node]["bitmap"]))]
+    return number_of(child)
 
 
 @inner
 def _highest(state: Any, child: int) -> Any:
     """The worst level under ``child``."""
     while child & 1 == 0:
-        child = state["children"][child >> 1]["child"][63 - leading_zeros(state["nodes"][child >> 1]["bitmap"])]
-    return np.uint32(child >> 1)
+        node = number_of(child)
+        child = state["children"][node]["child"][63 - leading_zeros(state["nodes"][node]["bitmap"])]
+    return number_of(child)
 
 
 @inner
@@ -153,6 +182,7 @@ def _new_level(state: Any, instrument: int, side: int, rank: int) -> Any:
     state["level_count"] += 1
     made = state["levels"][level]
     made["rank"], made["quantity"], made["count"] = rank, 0, 0
+    made["head"], made["tail"] = NO_ORDER, NO_ORDER
     made["instrument"], made["side"] = instrument, side
     return level
 
@@ -160,7 +190,8 @@ def _new_level(state: Any, instrument: int, side: int, rank: int) -> Any:
 @inner
 def _fork(state: Any, book: Any, side: int, parent: int, child: int, rank: int) -> Any:
     """Put a new node between ``parent`` and ``child``, just high enough to hold both ``child`` and ``rank``."""
-    below = state["levels"][child >> 1]["rank"] if child & 1 else state["nodes"][child >> 1]["base"]
+    number = number_of(child)
+    below = state["levels"][number]["rank"] if child & 1 else state["nodes"][number]["base"]
     shift = (63 - leading_zeros(np.uint64(below ^ rank))) // 6 * 6
     fresh = _new_node(state)
     node = state["nodes"][fresh]
@@ -174,10 +205,10 @@ def _fork(state: Any, book: Any, side: int, parent: int, child: int, rank: int) 
 def _attach_node(state: Any, book: Any, side: int, parent: int, node: int, rank: int) -> None:
     """Hang ``node`` where the child that holds ``rank`` was."""
     if parent == 0:
-        book["roots"][side] = node << 1
+        book["roots"][side] = _node_word(state, node)
         state["nodes"][node]["parent"] = 0
     else:
-        _hang(state, parent, np.uint32(node << 1), rank)
+        _hang(state, parent, _node_word(state, node), rank)
 
 
 @inner
@@ -185,9 +216,9 @@ def _attach(state: Any, book: Any, side: int, parent: int, child: int) -> None:
     """Hang the level ``child`` under ``parent``, or from the root."""
     if parent == 0:
         book["roots"][side] = child
-        state["levels"][child >> 1]["node"] = 0
+        state["levels"][number_of(child)]["node"] = 0
     else:
-        _hang(state, parent, child, state["levels"][child >> 1]["rank"])
+        _hang(state, parent, child, state["levels"][number_of(child)]["rank"])
 
 
 @inner
@@ -198,25 +229,26 @@ def _hang(state: Any, parent: int, child: int, rank: int) -> None:
     node["bitmap"] |= ONE << offset
     state["children"][parent]["child"][offset] = child
     if child & 1:
-        state["levels"][child >> 1]["node"] = parent
+        state["levels"][number_of(child)]["node"] = parent
     else:
-        state["nodes"][child >> 1]["parent"] = parent
+        state["nodes"][number_of(child)]["parent"] = parent
 
 
 @inner
 def _collapse(state: Any, book: Any, side: int, lonely: int) -> None:
     """A node that is left with one child gives its place to it."""
     node = state["nodes"][lonely]
-    child = state["children"][lonely]["child"][trailing_zeros(node["bitmap"])]
-    parent = node["parent"]
+    last = np.uint32(trailing_zeros(node["bitmap"]))
+    child, parent = state["children"][lonely]["child"][last], node["parent"]
+    state["children"][lonely]["child"][last] = 0  # who takes the node next finds no children
     if parent:
         _hang(state, parent, child, node["base"])
     else:
         book["roots"][side] = child
         if child & 1:
-            state["levels"][child >> 1]["node"] = 0
+            state["levels"][number_of(child)]["node"] = 0
         else:
-            state["nodes"][child >> 1]["parent"] = 0
+            state["nodes"][number_of(child)]["parent"] = 0
     node["parent"] = state["node_free"]
     state["node_free"] = lonely
 

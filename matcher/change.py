@@ -139,7 +139,7 @@ def give_extra(state: Any, slot: int) -> None:
 
 
 @inner
-def hand_over(state: Any, command: Any, slot: int) -> None:
+def go_on(state: Any, command: Any, slot: int) -> None:
     """A plain order that was trading met one that is not plain: it goes on from here. It stands nowhere."""
     order, extra = state["orders"][slot], state["extras"][slot]
     _clear(extra)

@@ -6,30 +6,24 @@ time the next one is opened, or the command is done: only then is it published.
 
 from typing import Any
 
+from numba import boolean, void
+
+from matcher.apart import MAKE_ROOM, apart
+from matcher.apart import REJECTED as REJECTED_APART
 from shm.atomics import call_hook, int64, pause, record_at, sched_yield
 from shm.inner import inner
 from shm.records import RECORD_BYTES, CommandKind, EventFlag, EventKind
 from shm.ring import has_room, publish
 from shm.ring_layout import GATE, UNPUBLISHED_BOUND
 
-ACCEPTED, REJECTED, TRADE = int64(EventKind.ACCEPTED), int64(EventKind.REJECTED), int64(EventKind.TRADE)
-CANCELLED, REPLACED = int64(EventKind.CANCELLED), int64(EventKind.REPLACED)
+REJECTED, TRADE = int64(EventKind.REJECTED), int64(EventKind.TRADE)
 LAST = int64(EventFlag.LAST)
 BODY_KINDS = int64(CommandKind.REDUCE)
 _PAUSES, _YIELDS = 64, 16
 """While waiting: so many pauses to a yield, so many yields to a call of the hook."""
 
 
-@inner
-def accepted(state: Any, command: Any) -> None:
-    """The order is in."""
-    event = open_event(state, command, ACCEPTED, 0)
-    _about_command(event, command)
-    event["leaves"] = command["quantity"]
-    event["reason"] = 0
-
-
-@inner
+@apart(REJECTED_APART, 1, void)
 def rejected(state: Any, command: Any, reason: int) -> None:
     """The command did nothing. Its body comes back as it was sent, where its kind has that layout."""
     event = open_event(state, command, REJECTED, command["kind"])
@@ -51,25 +45,6 @@ def plain(state: Any, command: Any, kind: int, quantity: int) -> None:
     event["side"], event["type"], event["time_in_force"] = 0, 0, 0
     event["reason"] = 0
     no_resting(event)
-
-
-@inner
-def changed(
-    state: Any,
-    command: Any,
-    order: Any,
-    kind: int,
-    price: int,
-    quantity: int,
-    leaves: int,
-    reason: int,
-    flags: int,
-) -> None:
-    """CANCELLED or REPLACED: something about one ``order`` alone."""
-    event = open_event(state, command, kind, flags)
-    about_order(event, order)
-    no_resting(event)
-    event["price"], event["quantity"], event["leaves"], event["reason"] = price, quantity, leaves, reason
 
 
 @inner
@@ -117,7 +92,7 @@ def open_event(state: Any, command: Any, kind: int, flags: int) -> Any:
     sequence = state["event_sequence"] + 1
     state["event_sequence"] = sequence
     event = event_at(state, sequence)
-    if sequence > state["room_through"] and not _make_room(state, sequence):
+    if sequence > state["room_through"] and not make_room(state, command, sequence):
         event = state["scratch"][0]
     event["sequence"] = sequence
     event["command_sequence"], event["time_ns"] = command["sequence"], command["time_ns"]
@@ -155,8 +130,8 @@ def no_resting(event: Any) -> None:
     event["resting_account"], event["resting_leaves"] = 0, 0
 
 
-@inner
-def _make_room(state: Any, sequence: int) -> bool:
+@apart(MAKE_ROOM, 1, boolean)
+def make_room(state: Any, command: Any, sequence: int) -> bool:
     """Publish what is complete and see to it that ``sequence`` may be written; False: it goes to nobody."""
     if state["aborted"] or sequence <= state["suppress_through"]:
         return False

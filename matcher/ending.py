@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from numba import boolean
+
 from matcher.accounts import enrol, withdraw
+from matcher.apart import TAKE_OFF, apart
 from matcher.expiry import forget_expiry
 from matcher.layout import Where
 from matcher.lists import delist
@@ -59,7 +62,7 @@ def partner_of(state: Any, slot: int) -> int:
     return int64(state["extras"][slot]["partner"]) - 1 if state["orders"][slot]["special"] else -1
 
 
-@inner
+@apart(TAKE_OFF, 2, boolean)
 def take_off(state: Any, command: Any, slot: int, reason: int) -> bool:
     """Cancel the order, on its way, resting or waiting, and its partner after it, and say so; was there a partner?"""
     partner = partner_of(state, slot)

@@ -102,7 +102,7 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """All there is, as bytes, for ``restore``. The same history gives the same bytes."""
-        wiring, self.state["room_through"] = {name: int(self.state[name]) for name in WIRING}, 0
+        wiring, self.state["room_through"] = {name: self.state[name].copy() for name in WIRING}, 0
         for name in WIRING:
             self.state[name] = 0
         taken = to_bytes(self.state, self.bounds)

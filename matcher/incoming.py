@@ -6,6 +6,9 @@ and stands nowhere; afterwards it stands, waits, or is no more.
 
 from typing import Any
 
+from numba import void
+
+from matcher.apart import BEGIN, GO, apart
 from matcher.book import find_level, rank_of
 from matcher.ending import enrol_once, retire, take_off
 from matcher.layout import RANKS, WORST, Listed
@@ -40,7 +43,7 @@ COLLAR_BREACHED = int64(Reason.COLLAR_BREACHED)
 HIGHEST, ALL_BUT_EXTENDED = RANKS - 1, 0xFFFF ^ EXTENDED
 
 
-@inner
+@apart(BEGIN, 2, void)
 def begin(state: Any, command: Any, slot: int, minimum: int) -> None:
     """An order that was just told of starts: it waits for its time or price, or it is incoming now."""
     order, extra = state["orders"][slot], state["extras"][slot]
@@ -64,7 +67,7 @@ def begin(state: Any, command: Any, slot: int, minimum: int) -> None:
         go(state, command, slot)
 
 
-@inner
+@apart(GO, 1, void)
 def go(state: Any, command: Any, slot: int) -> None:
     """Trade as far as the order reaches, if the instrument trades; what is left rests, or is cancelled."""
     order = state["orders"][slot]

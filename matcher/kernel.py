@@ -7,32 +7,29 @@ from typing import Any
 
 from numba import njit
 
-from matcher.emit import plain, publish_events, rejected
-from matcher.layout import TRACKED
-from matcher.mass import mass_cancel, tick
-from matcher.match import SLOT_MASK, cancel, enter, reduce, replace
-from matcher.settle import finish
-from matcher.states import define_instrument, set_rules, set_state
+from matcher.apart import apart
+from matcher.emit import publish_events, rejected
+from matcher.long_way import hand_over, take_long_way
+from matcher.match import HAND_OVER, LONG_WAY, SLOT_MASK, cancel, enter, replace
 from shm.atomics import int64, prefetch, record_at
-from shm.inner import inner
+from shm.inner import laid_in
 from shm.patience import NO_MORE, next_round
-from shm.reasons import Reason
-from shm.records import RECORD_BYTES, AccountFlag, CommandKind, EventKind
+from shm.records import RECORD_BYTES, CommandKind
 from shm.ring import published, release
 from shm.ring_layout import UNPUBLISHED_BOUND
 
 ABORTED = -1
 NEW, CANCEL = int64(CommandKind.NEW), int64(CommandKind.CANCEL)
-REPLACE, MASS_CANCEL = int64(CommandKind.REPLACE), int64(CommandKind.MASS_CANCEL)
-INSTRUMENT, ACCOUNT = int64(CommandKind.INSTRUMENT), int64(CommandKind.ACCOUNT)
-SNAPSHOT, CLOCK = int64(CommandKind.SNAPSHOT), int64(CommandKind.CLOCK)
-ACCOUNT_DEFINED, TRACK_POSITION = int64(EventKind.ACCOUNT_DEFINED), int64(AccountFlag.TRACK_POSITION)
-REDUCE, STATE, RULES = int64(CommandKind.REDUCE), int64(CommandKind.STATE), int64(CommandKind.RULES)
-UNKNOWN_COMMAND, ACCOUNT_BEYOND_BOUND = int64(Reason.UNKNOWN_COMMAND), int64(Reason.ACCOUNT_BEYOND_BOUND)
+REPLACE = int64(CommandKind.REPLACE)
+CROWD = 4_096
+"""Resting orders, above which what commands touch does not stay in the nearer caches, and is fetched ahead."""
 FAR, NEAR = 16, 8
 """How many commands ahead the order, and then its neighbours, are fetched into cache."""
 
-assert (SNAPSHOT, CLOCK) == (EventKind.SNAPSHOT_TAKEN, EventKind.CLOCK)  # their events bear the command's number
+
+def wire_kernels(state: Any) -> None:
+    """Tell the kernels where those are that stand apart, compiling them where this machine never has."""
+    apart.wire(state)
 
 
 @njit(cache=True)
@@ -46,8 +43,10 @@ def run(state: Any, bound: int) -> int:
     handled = last - done
     while done < last:
         batch = min(last, done + UNPUBLISHED_BOUND)
+        crowded = state["resting"] > CROWD
         for sequence in range(done + 1, batch + 1):
-            _look_ahead(state, sequence, last)
+            if crowded:
+                _look_ahead(state, sequence, last)
             _handle(state, command_at(state, sequence))
         publish_events(state)
         if state["aborted"]:
@@ -73,72 +72,47 @@ def run_patiently(states: Any, patiences: Any, bound: int) -> int:
     return handled
 
 
-@inner
+@laid_in
 def command_at(state: Any, sequence: int) -> Any:
     """The command of this number, where it lies in the ring."""
     return record_at(command_address(state, sequence), state["command_like"][0])
 
 
-@inner
+@laid_in
 def command_address(state: Any, sequence: int) -> int:
     """The address of that slot."""
     return state["commands_slots"] + (sequence & state["commands_mask"]) * RECORD_BYTES
 
 
-@inner
+@laid_in
 def _handle(state: Any, command: Any) -> None:
     state["opened"] = state["event_sequence"]
-    kind = command["kind"]
-    if command["verdict"] != 0:
-        rejected(state, command, command["verdict"])
-    elif kind == NEW:
-        enter(state, command)
-    elif kind == CANCEL:
-        cancel(state, command)
-    elif kind == REPLACE:
-        replace(state, command)
-    else:
-        _handle_rare(state, command)
+    outcome = _outcome(state, command)
+    if outcome > 0:
+        rejected(state, command, outcome)
+    elif outcome == LONG_WAY:
+        take_long_way(state, command)
+    elif outcome == HAND_OVER:
+        hand_over(state, command)
     state["command_sequence"] = command["sequence"]
 
 
-@inner
-def _handle_rare(state: Any, command: Any) -> None:
-    kind = command["kind"]
-    if kind == REDUCE:
-        reduce(state, command)
-    elif kind == MASS_CANCEL:
-        mass_cancel(state, command)
-    elif kind == INSTRUMENT:
-        define_instrument(state, command)
-    elif kind == ACCOUNT:
-        define_account(state, command)
-    elif kind == SNAPSHOT:
-        plain(state, command, SNAPSHOT, 0)
-    elif kind == CLOCK:
-        tick(state, command)
-    elif kind == STATE:
-        set_state(state, command)
-        finish(state, command)
-    elif kind == RULES:
-        set_rules(state, command)
-        finish(state, command)
-    else:
-        rejected(state, command, UNKNOWN_COMMAND)
+@laid_in
+def _outcome(state: Any, command: Any) -> int:
+    """What came of the command on the plain path: DONE, another way to take, or why it is refused."""
+    kind, verdict = command["kind"], command["verdict"]
+    if verdict != 0:
+        return int64(verdict)
+    if kind == NEW:
+        return enter(state, command)
+    if kind == CANCEL:
+        return cancel(state, command)
+    if kind == REPLACE:
+        return replace(state, command)
+    return LONG_WAY
 
 
-@inner
-def define_account(state: Any, command: Any) -> None:
-    """From now on the account may have orders; a second definition changes limits, which are riskd's."""
-    account = command["account"]
-    if account < 0 or account >= state["account_bound"]:
-        rejected(state, command, ACCOUNT_BEYOND_BOUND)
-        return
-    state["accounts"][account]["defined"] = TRACKED if command["flags"] & TRACK_POSITION else 1
-    plain(state, command, ACCOUNT_DEFINED, 0)
-
-
-@inner
+@laid_in
 def _look_ahead(state: Any, sequence: int, last: int) -> None:
     """Fetch what commands further on will touch. It reads nothing that matters: no result depends on it."""
     if sequence + FAR <= last:
@@ -152,7 +126,7 @@ def _look_ahead(state: Any, sequence: int, last: int) -> None:
             _fetch_neighbours(state, state["orders"][slot])
 
 
-@inner
+@laid_in
 def _fetch_neighbours(state: Any, order: Any) -> None:
     prefetch(state["levels"], order["level"])
     prefetch(state["blocks"], order["place"] >> 4)

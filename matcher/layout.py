@@ -46,8 +46,9 @@ Prices are ranked so that the best has the lowest number on both sides: a sell's
 Then one trie, one comparison and one "next" do for both, and no branch asks for the side, which is random.
 
 A trie is path-compressed: a node has two children at least, so a side of n levels has at most n - 1 nodes, whatever its
-prices. A child is ``id << 1 | is_level``; 0 is none. A resting order has a place in its account's blocks, in the order of
-entry; a block is freed when its last order is gone, so there are never more blocks in use than orders at rest.
+prices. A child is ``id << 7 | shift << 1 | is_level``, and 0 where there is none. A resting order has a place in its account's
+blocks, in the order of entry; a block is freed when its last order is gone, so there are never more blocks in use than orders
+at rest.
 """
 
 from enum import IntEnum
@@ -63,7 +64,7 @@ RANKS: Final = (1 << PRICE_BITS) - 1
 """Prices run from 1 to RANKS - 1 ticks."""
 WORST: Final = 1 << PRICE_BITS
 """The best rank of an empty side: no order reaches it."""
-NO_ORDER: Final = 0xFFFFFFFF
+CHILD_BITS: Final = 7
 BLOCK_ORDERS: Final = 13
 PLACE_BITS: Final = 4
 TRACKED: Final = 3
@@ -100,6 +101,32 @@ class Listed(IntEnum):
     PEGGED = 4
     ELECTED = 5
 
+
+EVENT_WORDS: Final = np.dtype(
+    [
+        *((name, "<i8") for name in ("sequence", "command_sequence", "time_ns", "order_id")),
+        ("client_order_id", "<u8"),
+        ("resting_order_id", "<i8"),
+        ("resting_client_order_id", "<u8"),
+        ("accounts", "<i8"),  # account | resting_account << 32
+        *((name, "<i8") for name in ("price", "quantity", "leaves", "resting_leaves")),
+        ("instrument_index", "<i8"),  # instrument | index << 32
+        ("session_what", "<i8"),  # session | kind << 32 | side << 40 | type << 48 | time_in_force << 56
+        ("verdict", "<i8"),  # reason | flags << 16
+        ("request_id", "<u8"),
+    ]
+)
+"""An EVENT as whole words: the plain path writes each in one store."""
+assert EVENT.fields is not None and EVENT_WORDS.fields is not None
+for _word, _first in {
+    "accounts": "account",
+    "instrument_index": "instrument",
+    "session_what": "session",
+    "verdict": "reason",
+}.items():
+    assert EVENT_WORDS.fields[_word][1] == EVENT.fields[_first][1]
+for _name in set(EVENT.names or ()) & set(EVENT_WORDS.names or ()):
+    assert EVENT.fields[_name] == EVENT_WORDS.fields[_name]
 
 HEAD: Final = [
     ("command_sequence", "<i8"),  # last command done
@@ -141,11 +168,14 @@ HEAD: Final = [
     ("position_count", "<u4"),
     ("unused_2", "u1", (40,)),
     # 256
+    ("apart", "<i8", (8,)),  # addresses of the kernels that stand apart
+    # 320
     ("scratch", EVENT, (1,)),  # where an event goes that nobody is to see, and what one looks like
     ("command_like", COMMAND, (1,)),
+    ("words_like", EVENT_WORDS, (1,)),
     ("ring_like", RING_WORDS, (1,)),
 ]
-WIRING: Final = ("hook", "reader", *(name for name, *_ in HEAD if str(name).startswith(("events_", "commands_"))))
+WIRING: Final = ("hook", "reader", "apart", *(name for name, *_ in HEAD if str(name).startswith(("events_", "commands_"))))
 """What of the head is about this process and no other."""
 
 INSTRUMENT: Final = np.dtype(
@@ -280,6 +310,9 @@ class Bounds(NamedTuple):
 
 
 LARGEST: Final = Bounds(instruments=1 << 17, accounts=1 << 20, orders=1 << 21, levels=1 << 21)
+NO_ORDER: Final = LARGEST.orders
+"""In place of a slot. There is an order behind the last one that may be written to and says nothing: a queue's links are then
+set without asking whether there is a neighbour, which is the one thing about an order that no processor foresees."""
 
 
 def pools(bounds: Bounds) -> dict[str, int]:
@@ -321,7 +354,9 @@ POOLS: Final = {
     "children": CHILDREN,
 }
 LINE: Final = 64
-STATE: Final = np.dtype([*HEAD, *((name, POOLS[name], (-(-count // LINE) * LINE,)) for name, count in pools(LARGEST).items())])
+STATE: Final = np.dtype(
+    [*HEAD, *((name, POOLS[name], ((count // LINE + 1) * LINE,)) for name, count in pools(LARGEST).items())]
+)
 """The whole state as one record. Every pool begins on a cache line."""
 assert STATE.fields is not None
 assert max(STATE.fields[name][1] for name in POOLS) < 1 << 31, "Numba reckons the offset of a field in 32 bits"
@@ -330,7 +365,7 @@ for _dtype, _size in ((EXTRA, 128), (RULES, 192), (POSITION, 16)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
 for _dtype, _size in ((INSTRUMENT, 64), (ORDER, 64), (LEVEL, 64), (BLOCK, 64), (NODE, 32), (ACCOUNT, 16), (CHILDREN, 256)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
-assert np.dtype(HEAD).itemsize == 256 + 128 + 128 + RING_WORDS.itemsize
+assert np.dtype(HEAD).itemsize == 320 + 128 + 128 + 128 + RING_WORDS.itemsize
 assert BLOCK_ORDERS <= 1 << PLACE_BITS and BLOCK_ORDERS <= 16
 for _name, _at in {"level": 32, "account": 48, "instrument": 56}.items():
     assert ORDER.fields is not None and ORDER.fields[_name][1] == _at

@@ -1,10 +1,12 @@
 """The orders of one price: the shown ones in their queue, the hidden ones in a second one behind it.
 
 Every function here leaves level, order and book whole. ``dark`` of a level counts what is not shown: hidden orders and the rest
-of icebergs.
+of icebergs. A level without shown orders has NO_ORDER for head and tail.
 """
 
 from typing import Any
+
+import numpy as np
 
 from matcher.book import drop_level, reach_level
 from matcher.layout import NO_ORDER, Where
@@ -19,7 +21,7 @@ HIDDEN = int64(OrderFlag.HIDDEN)
 @inner
 def link(state: Any, book: Any, order: Any, slot: int, rank: int) -> None:
     """Put the order, all of it shown, at the back of the queue at ``rank``."""
-    number = reach_level(state, book, order["instrument"], order["side"], rank)
+    number = reach_level(state, book, order["instrument"], np.uint32(order["side"]), rank)
     level = state["levels"][number]
     append(state, level, number, order, slot)
     level["count"] += 1
@@ -29,27 +31,21 @@ def link(state: Any, book: Any, order: Any, slot: int, rank: int) -> None:
 @inner
 def append(state: Any, level: Any, number: int, order: Any, slot: int) -> None:
     """The links alone: ``slot`` is the last of the level's shown orders."""
-    order["level"], order["following"] = number, NO_ORDER
-    if level["count"] == level["hidden_count"]:
-        order["preceding"] = NO_ORDER
-        level["head"] = slot
-    else:
-        order["preceding"] = level["tail"]
-        state["orders"][level["tail"]]["following"] = slot
+    tail = level["tail"]
+    order["level"], order["following"], order["preceding"] = number, NO_ORDER, tail
+    state["orders"][tail]["following"] = slot
+    level["head"] = slot if tail == NO_ORDER else level["head"]
     level["tail"] = slot
 
 
 @inner
 def detach(state: Any, level: Any, order: Any) -> None:
     """The links alone: the order is none of the level's shown orders any more."""
-    if order["preceding"] == NO_ORDER:
-        level["head"] = order["following"]
-    else:
-        state["orders"][order["preceding"]]["following"] = order["following"]
-    if order["following"] == NO_ORDER:
-        level["tail"] = order["preceding"]
-    else:
-        state["orders"][order["following"]]["preceding"] = order["preceding"]
+    preceding, following = order["preceding"], order["following"]
+    state["orders"][preceding]["following"] = following
+    state["orders"][following]["preceding"] = preceding
+    level["head"] = following if preceding == NO_ORDER else level["head"]
+    level["tail"] = preceding if following == NO_ORDER else level["tail"]
 
 
 @inner

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from numba import void
+
+from matcher.apart import SETTLE, apart
 from matcher.auction import indicate
 from matcher.emit import mark_last
 from matcher.ending import BOOK, take_away, take_off_partner
@@ -20,7 +23,7 @@ ELECTED, TRIGGERED = int64(Listed.ELECTED), int64(EventKind.TRIGGERED)
 HIGHEST = RANKS - 1
 
 
-@inner
+@apart(SETTLE, 0, void)
 def settle(state: Any, command: Any) -> None:
     """Settle every instrument that the command touched, in the order in which it first did."""
     instrument = untouch_first(state)

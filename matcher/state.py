@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from matcher.kernel import wire_kernels
 from matcher.layout import POOLS, STATE, WIRING, Bounds, pools, position_places
 from shm.records import layout_hash
 from shm.ring import Ring
@@ -72,7 +73,7 @@ def used(state: Any, bounds: Bounds) -> list[Any]:
 
 def clear(state: Any, bounds: Bounds) -> None:
     """Make the state an empty one again, keeping its memory and its rings."""
-    wiring = {name: int(state[name]) for name in WIRING}
+    wiring = {name: state[name].copy() for name in WIRING}
     for part in used(state, bounds):
         part[:] = 0
     set_bounds(state, bounds)
@@ -81,7 +82,8 @@ def clear(state: Any, bounds: Bounds) -> None:
 
 
 def wire(state: Any, commands: Ring, events: Ring) -> None:
-    """Tell the kernels where the rings are. The rings must live as long as the state is run."""
+    """Tell the kernels where the rings are, and where each other. The rings must live as long as the state is run."""
+    wire_kernels(state)
     for name, ring in (("commands", commands), ("events", events)):
         state[f"{name}_words"] = ring.record["words"].ctypes.data
         state[f"{name}_slots"] = ring.record["slots"].ctypes.data
