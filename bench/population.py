@@ -11,9 +11,10 @@ from numba import njit
 
 from bench.matcher import EVENTS_CAPACITY, ring
 from matcher.commands import definitions
-from matcher.kernel import command_at, run
+from matcher.kernel import run
 from matcher.layout import Bounds
 from matcher.numbering import absorb, empty_numbering, number
+from matcher.slots import command_at
 from matcher.state import empty_state, wire
 from shm.atomics import record_at
 from shm.records import COMMAND, EVENT, SLOT_BOUND, CommandKind, OrderType, TimeInForce

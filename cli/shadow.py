@@ -46,15 +46,16 @@ class ClientBook:
 
     def apply(self, kind: int, order_id: int, side: int, price: int, leaves: int, rests: bool) -> None:
         """Take in one report. ``side``, ``price`` and ``leaves`` are the order's own; ``rests``: may it rest in the book?"""
-        if kind == EventKind.ACCEPTED and rests:
+        if kind in (EventKind.ACCEPTED, EventKind.TRIGGERED) and rests:
             self._enter(order_id, side, price, leaves)
         elif kind == EventKind.TRADE:
             self._leave(order_id, leaves)
         elif kind == EventKind.CANCELLED:
             self._leave(order_id, 0)
-        elif kind == EventKind.REPLACED:
+        elif kind in (EventKind.REPLACED, EventKind.RESTATED):
             self._leave(order_id, 0)
-            self._enter(order_id, side, price, leaves)
+            if price:  # without one the order waits, away from the book
+                self._enter(order_id, side, price, leaves)
 
     def levels(self, side: int, depth: int) -> tuple[list[int], list[int]]:
         """Prices and quantities of the ``depth`` best levels of a side, best first."""

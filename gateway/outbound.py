@@ -224,15 +224,17 @@ def _encode(state: Any, report: Any, shard: int, event: Any, role: int, account:
 
 @njit(cache=True)
 def _encode_own(report: Any, event: Any) -> None:
-    """The side of the order, or command, that the event is about."""
-    rejected = event["kind"] == REJECTED
+    """The side of the order, or command, that the event is about. Whose request did that is not another account's business."""
+    rejected, own = event["kind"] == REJECTED, event["commander"] == event["account"]
     report["order_id"], report["client_order_id"] = event["order_id"], event["client_order_id"]
-    report["request_id"], report["session"], report["account"] = event["request_id"], event["session"], event["account"]
-    report["leaves"], report["side"] = event["leaves"], event["side"]
+    report["account"], report["leaves"], report["side"] = event["account"], event["leaves"], event["side"]
+    report["request_id"], report["session"] = 0, 0
+    if own:
+        report["request_id"], report["session"] = event["request_id"], event["session"]
     report["type"], report["time_in_force"] = event["type"], event["time_in_force"]
     report["liquidity"] = _TAKER if event["kind"] == TRADE else _NONE
     report["message"] = _NEW_ORDER + event["flags"] - 1 if rejected else 0
-    report["last"] = 1 if rejected else event["flags"] & _LAST
+    report["last"] = 1 if rejected else event["flags"] & _LAST if own else 0
 
 
 @njit(cache=True)

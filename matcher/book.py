@@ -106,8 +106,14 @@ def _descend(state: Any, root: int, rank: int) -> Any:
     parent, child = np.uint32(0), root
     while child & 1 == 0 and child != 0:
         parent = np.uint32(child >> CHILD_BITS)
-        child = state["children"][parent]["child"][(rank >> np.int64((child >> 1) & 63)) & 63]
+        child = child_towards(state, child, rank)
     return parent, child
+
+
+@inner
+def child_towards(state: Any, node: int, rank: int) -> Any:
+    """The child of ``node``, itself a child word, under which ``rank`` is or would be."""
+    return state["children"][number_of(node)]["child"][(rank >> np.int64((node >> 1) & 63)) & 63]
 
 
 @inner

@@ -10,9 +10,10 @@ from numba import boolean, void
 
 from matcher.apart import MAKE_ROOM, apart
 from matcher.apart import REJECTED as REJECTED_APART
-from shm.atomics import call_hook, int64, pause, record_at, sched_yield
+from matcher.slots import event_at, events_words
+from shm.atomics import call_hook, int64, pause, sched_yield
 from shm.inner import inner
-from shm.records import RECORD_BYTES, CommandKind, EventFlag, EventKind
+from shm.records import CommandKind, EventFlag, EventKind
 from shm.ring import has_room, publish
 from shm.ring_layout import GATE, UNPUBLISHED_BOUND
 
@@ -75,18 +76,6 @@ def publish_events(state: Any) -> None:
 
 
 @inner
-def event_at(state: Any, sequence: int) -> Any:
-    """Where the event of this number lies in the ring."""
-    return record_at(state["events_slots"] + (sequence & state["events_mask"]) * RECORD_BYTES, state["scratch"][0])
-
-
-@inner
-def events_words(state: Any) -> Any:
-    """The cursors of the events ring."""
-    return record_at(state["events_words"], state["ring_like"][0])
-
-
-@inner
 def open_event(state: Any, command: Any, kind: int, flags: int) -> Any:
     """The next event, numbered, with what all kinds have in common; the caller fills in the rest."""
     sequence = state["event_sequence"] + 1
@@ -98,9 +87,7 @@ def open_event(state: Any, command: Any, kind: int, flags: int) -> Any:
     event["command_sequence"], event["time_ns"] = command["sequence"], command["time_ns"]
     event["index"] = sequence - state["opened"] - 1
     event["session"], event["request_id"] = command["session"], command["request_id"]
-    event["kind"], event["flags"] = kind, flags
-    for k in range(4):
-        event["pad"][k] = 0
+    event["kind"], event["flags"], event["commander"] = kind, flags, command["account"]
     return event
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from numba import njit
 
 from matcher.audit import check, explain, first_flaw
-from matcher.emit import events_words
-from matcher.kernel import ABORTED, command_address, run
+from matcher.kernel import ABORTED, run
 from matcher.layout import WIRING, Bounds
 from matcher.numbering import absorb, empty_numbering, number, used_numbering
+from matcher.slots import command_address, events_words
 from matcher.state import bounds_of, empty_state, from_bytes, to_bytes, wire
 from matcher.view import Book, read_book
 from shm.atomics import address_of, copy_bytes, record_at

@@ -7,24 +7,22 @@ from typing import Any
 
 from numba import njit
 
+from matcher.ahead import look_ahead
 from matcher.apart import apart
 from matcher.emit import publish_events, rejected
 from matcher.long_way import hand_over, take_long_way
-from matcher.match import HAND_OVER, LONG_WAY, SLOT_MASK, cancel, enter, replace
-from shm.atomics import int64, prefetch, record_at
+from matcher.match import HAND_OVER, LONG_WAY, cancel, enter, replace
+from matcher.slots import command_at
+from shm.atomics import int64, record_at
 from shm.inner import laid_in
 from shm.patience import NO_MORE, next_round
-from shm.records import RECORD_BYTES, CommandKind
+from shm.records import CommandKind
 from shm.ring import published, release
 from shm.ring_layout import UNPUBLISHED_BOUND
 
 ABORTED = -1
 NEW, CANCEL = int64(CommandKind.NEW), int64(CommandKind.CANCEL)
 REPLACE = int64(CommandKind.REPLACE)
-CROWD = 4_096
-"""Resting orders, above which what commands touch does not stay in the nearer caches, and is fetched ahead."""
-FAR, NEAR = 16, 8
-"""How many commands ahead the order, and then its neighbours, are fetched into cache."""
 
 
 def wire_kernels(state: Any) -> None:
@@ -43,10 +41,10 @@ def run(state: Any, bound: int) -> int:
     handled = last - done
     while done < last:
         batch = min(last, done + UNPUBLISHED_BOUND)
-        crowded = state["resting"] > CROWD
+        crowded = state["resting"] > state["crowd"]
         for sequence in range(done + 1, batch + 1):
             if crowded:
-                _look_ahead(state, sequence, last)
+                look_ahead(state, sequence, last)
             _handle(state, command_at(state, sequence))
         publish_events(state)
         if state["aborted"]:
@@ -70,18 +68,6 @@ def run_patiently(states: Any, patiences: Any, bound: int) -> int:
         handled += did
         left = next_round(patiences[0], did, left)
     return handled
-
-
-@laid_in
-def command_at(state: Any, sequence: int) -> Any:
-    """The command of this number, where it lies in the ring."""
-    return record_at(command_address(state, sequence), state["command_like"][0])
-
-
-@laid_in
-def command_address(state: Any, sequence: int) -> int:
-    """The address of that slot."""
-    return state["commands_slots"] + (sequence & state["commands_mask"]) * RECORD_BYTES
 
 
 @laid_in
@@ -110,25 +96,3 @@ def _outcome(state: Any, command: Any) -> int:
     if kind == REPLACE:
         return replace(state, command)
     return LONG_WAY
-
-
-@laid_in
-def _look_ahead(state: Any, sequence: int, last: int) -> None:
-    """Fetch what commands further on will touch. It reads nothing that matters: no result depends on it."""
-    if sequence + FAR <= last:
-        slot = command_at(state, sequence + FAR)["order_id"] & SLOT_MASK
-        if slot < state["order_bound"]:
-            prefetch(state["orders"], slot)
-    if sequence + NEAR <= last:
-        order_id = command_at(state, sequence + NEAR)["order_id"]
-        slot = order_id & SLOT_MASK
-        if slot < state["order_bound"] and state["orders"][slot]["order_id"] == order_id:
-            _fetch_neighbours(state, state["orders"][slot])
-
-
-@laid_in
-def _fetch_neighbours(state: Any, order: Any) -> None:
-    prefetch(state["levels"], order["level"])
-    prefetch(state["blocks"], order["place"] >> 4)
-    prefetch(state["orders"], order["following"])
-    prefetch(state["orders"], order["preceding"])

@@ -60,6 +60,8 @@ from shm.records import COMMAND, EVENT
 from shm.ring_layout import RING_WORDS
 
 PRICE_BITS: Final = 48
+CROWD: Final = 4_096
+"""Up to so many resting orders, what commands touch stays in the nearer caches by itself."""
 RANKS: Final = (1 << PRICE_BITS) - 1
 """Prices run from 1 to RANKS - 1 ticks."""
 WORST: Final = 1 << PRICE_BITS
@@ -112,7 +114,7 @@ EVENT_WORDS: Final = np.dtype(
         *((name, "<i8") for name in ("price", "quantity", "leaves", "resting_leaves")),
         ("instrument_index", "<i8"),  # instrument | index << 32
         ("session_what", "<i8"),  # session | kind << 32 | side << 40 | type << 48 | time_in_force << 56
-        ("verdict", "<i8"),  # reason | flags << 16
+        ("verdict", "<i8"),  # reason | flags << 16 | commander << 32
         ("request_id", "<u8"),
     ]
 )
@@ -149,7 +151,7 @@ HEAD: Final = [
     ("node_fresh", "<u4"),
     ("block_free", "<u4"),
     ("block_fresh", "<u4"),
-    ("unused", "u1", (8,)),
+    ("crowd", "<i8"),  # with more resting orders than this, what commands touch is fetched ahead
     # 128
     ("events_slots", "<i8"),  # addresses in this process, and slots less one: see ``wire`` in matcher/state.py
     ("events_words", "<i8"),

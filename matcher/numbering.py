@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from matcher.emit import event_at, events_words
 from matcher.layout import LARGEST
+from matcher.slots import event_at, events_words
 from matcher.state import reserve
 from shm.atomics import int64
 from shm.inner import inner

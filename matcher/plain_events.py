@@ -74,7 +74,7 @@ def _write(state: Any, command: Any, kind: int, verdict: int, ids: Any, owners: 
         address = address_of(state["scratch"], 0)
     event = record_at(address, state["words_like"][0])
     index, session, request_id = sequence - state["opened"] - 1, int64(command["session"]) & LOW, command["request_id"]
-    command_sequence, time_ns = command["sequence"], command["time_ns"]
+    command_sequence, time_ns, commander = command["sequence"], command["time_ns"], int64(command["account"]) << 32
     event["sequence"], event["command_sequence"], event["time_ns"] = sequence, command_sequence, time_ns
     event["order_id"], event["client_order_id"] = ids[0], ids[1]
     event["resting_order_id"], event["resting_client_order_id"] = ids[2], ids[3]
@@ -82,4 +82,4 @@ def _write(state: Any, command: Any, kind: int, verdict: int, ids: Any, owners: 
     event["price"], event["quantity"], event["leaves"], event["resting_leaves"] = numbers
     event["instrument_index"] = owners[2] | index << 32
     event["session_what"] = session | kind << 32 | what << 40
-    event["verdict"], event["request_id"] = verdict, request_id
+    event["verdict"], event["request_id"] = verdict | commander, request_id

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from matcher.kernel import wire_kernels
-from matcher.layout import POOLS, STATE, WIRING, Bounds, pools, position_places
+from matcher.layout import CROWD, POOLS, STATE, WIRING, Bounds, pools, position_places
 from shm.records import layout_hash
 from shm.ring import Ring
 
@@ -56,6 +56,7 @@ def set_bounds(state: Any, bounds: Bounds) -> None:
     """Write the bounds into an empty state."""
     state["instrument_bound"], state["account_bound"] = bounds.instruments, bounds.accounts
     state["order_bound"], state["level_bound"] = bounds.orders, bounds.levels
+    state["crowd"] = CROWD
     state["position_mask"] = position_places(bounds.orders) - 1
 
 

@@ -10,7 +10,7 @@ from shm.records import Side
 
 
 class Level(NamedTuple):
-    """One price of one side: ticks, lots open, orders."""
+    """One price of one side as others see it: ticks, lots shown, orders that show any."""
 
     price: int
     quantity: int
@@ -18,7 +18,7 @@ class Level(NamedTuple):
 
 
 class Book(NamedTuple):
-    """The best levels of both sides, best first."""
+    """The best levels of both sides that show anything, best first."""
 
     bids: list[Level]
     asks: list[Level]
@@ -40,8 +40,9 @@ def copy_levels(state: Any, instrument: int, side: int, rows: Any) -> int:
     number, count = state["instruments"][instrument]["levels"][side], 0
     while number and count < rows.shape[0]:
         level = state["levels"][number]
-        rows[count, 0] = rank_of(side, level["rank"])
-        rows[count, 1], rows[count, 2] = level["quantity"], level["count"]
-        count += 1
+        if level["quantity"]:
+            rows[count, 0] = rank_of(side, level["rank"])
+            rows[count, 1], rows[count, 2] = level["quantity"], level["count"] - level["hidden_count"]
+            count += 1
         number = next_level(state, number)
     return count

@@ -142,15 +142,33 @@ def prefetch(_: Any, array: Any, index: Any) -> Any:
     """Ask for the cache line of ``array[index]`` (any element type), to be written soon. It cannot fault."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        element = _element(context, builder, signature.args[0], *args)
-        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        flags = [ir.Constant(word, number) for number in (1, 3, 1)]  # for writing, keep near, data
-        builder.call(function, [builder.bitcast(element, pointer), *flags])
+        _fetch(builder, _element(context, builder, signature.args[0], *args), for_writing=1)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), codegen
+
+
+def _fetch(builder: Any, place: Any, for_writing: int) -> None:
+    pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    flags = [ir.Constant(word, number) for number in (for_writing, 3, 1)]  # the last two: keep near, data
+    builder.call(function, [builder.bitcast(place, pointer), *flags])
+
+
+def _prefetch_to_read(address: int) -> None:
+    """Nothing to fetch where nothing is compiled."""
+
+
+@_compiled(_prefetch_to_read)
+def prefetch_to_read(_: Any, address: Any) -> Any:
+    """Ask for the cache line at ``address``, which another core may be writing. It cannot fault."""
+
+    def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        _fetch(builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()), for_writing=0)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 def _address_of(array: Any, index: int) -> int:

@@ -30,7 +30,8 @@ from; the second is its body, which ``INSTRUMENT`` and ``ACCOUNT`` commands lay 
      40 resting_order_id         i8           100 index            u4
      48 resting_client_order_id  u8           104 session          i4
      56 account                  i4           108 kind u1 side u1 type u1 time_in_force u1
-     60 resting_account          i4           112 reason u2 flags u2 pad u4
+     60 resting_account          i4           112 reason u2 flags u2
+                                              116 commander        i4
                                               120 request_id       u8
 
 Units. ``sequence`` counts from 1 in each ring. Prices are ticks and quantities lots, but for a command that riskd refused
@@ -40,6 +41,7 @@ of the quote currency. ``time_ns`` is nanoseconds since 1970, UTC. A field that 
 What the fields of an order mean, and which go together, is in ``docs/matching.md``. ``stop_price`` is the price that triggers a
 stop; of a trailing order its distance (ticks, or basis points with BASIS_POINTS), of a pegged order its offset in ticks.
 ``linked`` is the paired order's slot, plus one; a request has its client order id in ``order_id``, and ``step`` in ``time_ns``.
+``commander`` is the account of the command that an event came of.
 """
 
 import hashlib
@@ -164,7 +166,7 @@ EVENT: Final = np.dtype(
         ("time_in_force", "u1"),
         ("reason", "<u2"),
         ("flags", "<u2"),
-        ("pad", "u1", (4,)),
+        ("commander", "<i4"),
         ("request_id", "<u8"),
     ]
 )
@@ -364,13 +366,11 @@ GATEWAY_BOUND: Final = 8
 VARIANTS: Final = (COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, ACCOUNT_COMMAND, EVENT)
 for _dtype in VARIANTS:
     assert _dtype.itemsize == RECORD_BYTES and not _dtype.isalignedstruct
-for _dtype in (COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, ACCOUNT_COMMAND):
-    assert _dtype.fields is not None and _dtype.fields["kind"][1] == 63
+    assert _dtype.fields is not None and _dtype.fields["kind"][1] == (108 if _dtype is EVENT else 63)
 for _name, _offset in {"price": 64, "side": 112, "self_trade_group": 116, "flags": 120}.items():
     assert COMMAND.fields is not None and COMMAND.fields[_name][1] == _offset
 for _name, _offset in {"price": 64, "instrument": 96, "kind": 108, "reason": 112, "request_id": 120}.items():
     assert EVENT.fields is not None and EVENT.fields[_name][1] == _offset
-
 
 _SAME_PLACE: Final = {
     RULES_COMMAND: {

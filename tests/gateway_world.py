@@ -196,9 +196,9 @@ class FakeEngine:
     def restate(
         self, name: tuple[int, int], kind: EventKind = EventKind.RESTATED, flags: int = 0, reason: int = 0, **terms: int
     ) -> None:
-        """A working order has other terms now; ``session`` and ``request_id`` among them are those of whoever caused it."""
+        """A working order has other terms now; ``session``, ``request_id``, ``commander`` are whose doing it was."""
         self.commands += 1
-        caused = {each: terms.pop(each) for each in ("session", "request_id") if each in terms}
+        caused = {each: terms.pop(each) for each in ("session", "request_id", "commander") if each in terms}
         self.working[name].update(terms)
         self.emit(None, kind, flags, reason=reason, **(_about(self.working[name]) | caused))
 
@@ -226,6 +226,7 @@ class FakeEngine:
         if command is not None:
             for name in ("request_id", "session", "account", "instrument"):
                 event[name] = command[name]
+        event["commander"] = command["account"] if command is not None else fields.get("account", 0)
         for name, value in fields.items():
             event[name] = value
         event["sequence"], event["command_sequence"] = ring.published + 1, self.commands

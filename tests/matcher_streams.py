@@ -177,7 +177,7 @@ def as_dicts(commands: Any) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in commands[names].tolist()]
 
 
-BLANK: dict[str, Any] = dict.fromkeys(EVENT.names or (), 0) | {"pad": (0, 0, 0, 0)}
+BLANK: dict[str, Any] = dict.fromkeys(EVENT.names or (), 0)
 
 
 def as_events(told: list[dict[str, Any]], first: int = 1) -> Any:

@@ -49,10 +49,11 @@ def _own(e: dict[str, int]) -> bytes:
     kinds = (Kind.NEW_ORDER, Kind.CANCEL, Kind.REPLACE, Kind.MASS_CANCEL, Kind.REDUCE)
     message = kinds[e["flags"] - 1] if rejected else 0
     prices = e["price"] * tick, e["quantity"] * lot, e["leaves"] * lot
-    last = 1 if rejected else e["flags"] & 1
-    ids = e["order_id"], e["client_order_id"], e["request_id"]
+    own = e["commander"] == e["account"]
+    last = 1 if rejected else e["flags"] & 1 & own
+    ids = e["order_id"], e["client_order_id"], e["request_id"] * own
     tail = e["side"], e["type"], e["time_in_force"], 2 if trade else 0, message, last, int(trade and e["flags"] & 2 > 0)
-    return _packed(e, ids, prices, (e["account"], e["instrument"], e["session"]), tail)
+    return _packed(e, ids, prices, (e["account"], e["instrument"], e["session"] * own), tail)
 
 
 def _resting(e: dict[str, int]) -> bytes:
@@ -90,16 +91,22 @@ def act(world: World, clients: list[Any], rng: random.Random) -> None:
     elif what < 0.77:
         client.send(client.message(Kind.MASS_CANCEL, instrument=-1, request_id=rng.randint(0, 1 << 63)))
     elif what < 0.85 and working:
-        name, asker = rng.choice(working), rng.choice((0, rng.choice(clients).session))
+        name, asker = rng.choice(working), _asker(rng, clients)
         kind, request = rng.choice((EventKind.TRIGGERED, EventKind.RESTATED)), rng.randint(0, 1 << 63)
         price, reason = rng.randint(0, 99), rng.randint(0, 3300)
         flags = rng.choice((0, EventFlag.LAST))
-        world.engine.restate(name, kind, flags, reason, price=price, session=asker, request_id=request)
+        world.engine.restate(name, kind, flags, reason, price=price, request_id=request, **asker)
     elif len(working) > 1:
         one, two = rng.sample(working, 2)
         leaves = min(world.engine.working[name]["leaves"] for name in (one, two))
-        flags, asker = rng.choice((1, 1, 2, 3)), rng.choice((0, rng.choice(clients).session))
-        world.engine.trade(one, two, rng.randint(1, leaves), flags, session=asker, request_id=rng.randint(0, 1 << 63))
+        flags, asker = rng.choice((1, 1, 2, 3)), _asker(rng, clients)
+        world.engine.trade(one, two, rng.randint(1, leaves), flags, request_id=rng.randint(0, 1 << 63), **asker)
+
+
+def _asker(rng: random.Random, clients: list[Any]) -> dict[str, int]:
+    """Whose command it is: a session of an account, or the operator's."""
+    k = rng.randrange(len(clients))
+    return rng.choice(({"session": 0, "commander": -1}, {"session": clients[k].session, "commander": _account(k)}))
 
 
 def test_reports_are_what_the_slow_twin_makes_of_the_events(world: World, seed: int) -> None:

@@ -79,7 +79,7 @@ def test_peg_is_hidden(scene):
     scene.buy(3, 101, 5, stop_price=1, **BID)
     scene.buy(4, 101, 5, stop_price=1, **BID)
     assert scene.buy(5, 0, 5, **BID).endswith(moved(5, 100))
-    assert scene.bids == [(101, 0, 2), (100, 5, 2)]
+    assert scene.bids == [(100, 5, 1)]
     told = "accepted 6 100x16, trade 6-3 101x5, trade 6-4 101x5, trade 6-1 100x5, trade 6-5 100x1"
     assert scene.sell(6, 100, 16, time_in_force=IOC).startswith(told)
 

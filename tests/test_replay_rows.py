@@ -8,9 +8,11 @@ import pytest
 from cli.lobster import LINE, moves, read_book, read_flow, to_commands
 from cli.replaying import without_zeros
 from cli.rows import RowCheck, sweeps, swept
+from cli.shadow import ClientBook
 from matcher.commands import definitions
 from matcher.engine import Engine
 from runtime.sections import Instrument
+from shm.records import EventKind, Side
 from told import reports_of
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -106,3 +108,16 @@ def test_a_fill_on_another_order_is_named():
     found = check(other, BOOKS)
     assert (found.fills, found.fills_exact) == (2, 1)
     assert found.wrong == ["row 2: 5 should fill on 12; 5 filled on 11"]
+
+
+def test_a_client_book_follows_what_the_exchange_changes():
+    """An order that is restated stands elsewhere, or waits without a price; one that is triggered comes in."""
+    book = ClientBook()
+    book.apply(EventKind.ACCEPTED, 1, Side.BUY, 100, 5, rests=True)
+    book.apply(EventKind.RESTATED, 1, Side.BUY, 101, 4, rests=True)
+    assert book.levels(Side.BUY, 9) == ([101], [4])
+    book.apply(EventKind.RESTATED, 1, Side.BUY, 0, 4, rests=True)
+    assert book.levels(Side.BUY, 9) == ([], [])
+    book.apply(EventKind.TRIGGERED, 2, Side.SELL, 103, 7, rests=True)
+    book.apply(EventKind.TRIGGERED, 3, Side.SELL, 0, 7, rests=False)
+    assert book.levels(Side.SELL, 9) == ([103], [7])

@@ -47,7 +47,7 @@ class World:
         """One event about an order, or about what the command says."""
         command = self.command
         event = {name: command[name] for name in ("time_ns", "session", "request_id", "account", "instrument")}
-        event |= {"command_sequence": command["sequence"], "kind": kind, "flags": 0}
+        event |= {"command_sequence": command["sequence"], "commander": command["account"], "kind": kind, "flags": 0}
         if order:
             event |= {name: getattr(order, name) for name in ABOUT_THE_ORDER}
         self.events.append(event | fields)
