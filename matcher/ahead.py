@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from matcher.book import child_towards, number_of, rank_of
-from matcher.layout import LINE, PLACE_BITS, RANKS
+from matcher.layout import LINE, NO_ORDER, NOTES, PLACE_BITS, RANKS
 from matcher.slots import command_address, command_at
 from shm.atomics import int64, prefetch, prefetch_to_read, trailing_zeros
 from shm.inner import laid_in
@@ -19,9 +19,9 @@ from shm.records import SLOT_BOUND, CommandKind
 
 NEW, REPLACE = int64(CommandKind.NEW), int64(CommandKind.REPLACE)
 SLOT_MASK, ONE = SLOT_BOUND - 1, np.uint64(1)
-FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = 48, 39, 31, 23, 15, 7
+FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = 23, 19, 15, 11, 7, 3
 """How many commands ahead each look is."""
-BEFORE = 80
+BEFORE = 40
 """How many commands ahead the command itself is fetched."""
 
 
@@ -35,15 +35,21 @@ def look_ahead(state: Any, sequence: int, last: int) -> None:
     if sequence + FIRST <= last:
         _fetch_named(state, command_at(state, sequence + FIRST))
     if sequence + SECOND <= last:
-        _look(state, command_at(state, sequence + SECOND), 2)
+        _begin(state, command_at(state, sequence + SECOND), _notes(state, sequence + SECOND))
     if sequence + THIRD <= last:
-        _look(state, command_at(state, sequence + THIRD), 3)
+        _go_on(state, _notes(state, sequence + THIRD), 3)
     if sequence + FOURTH <= last:
-        _look(state, command_at(state, sequence + FOURTH), 4)
+        _go_on(state, _notes(state, sequence + FOURTH), 4)
     if sequence + FIFTH <= last:
-        _look(state, command_at(state, sequence + FIFTH), 5)
+        _go_on(state, _notes(state, sequence + FIFTH), 5)
     if sequence + SIXTH <= last:
-        _look(state, command_at(state, sequence + SIXTH), 6)
+        _go_on(state, _notes(state, sequence + SIXTH), 6)
+
+
+@laid_in
+def _notes(state: Any, sequence: int) -> Any:
+    """Where the looks at this command have got to. Of an earlier run of commands, they are out of date and do no harm."""
+    return state["ahead"][np.uint32(sequence & (NOTES - 1))]
 
 
 @laid_in
@@ -55,82 +61,87 @@ def _fetch_named(state: Any, command: Any) -> None:
 
 
 @laid_in
-def _look(state: Any, command: Any, time: int) -> None:
+def _begin(state: Any, command: Any, notes: Any) -> None:
+    """What the order, instrument and account point to, which the command names."""
     kind, order_id, instrument = command["kind"], command["order_id"], command["instrument"]
     slot = np.uint32(order_id & SLOT_MASK)
+    notes["goes"], notes["stands"], notes["meets"] = 0, 0, NO_ORDER
     if instrument < 0 or instrument >= state["instrument_bound"] or slot >= state["order_bound"]:
         return
     book, order = state["instruments"][np.uint32(instrument)], state["orders"][slot]
     if kind == NEW:
-        if time == 2 and 0 <= command["account"] < state["account_bound"]:
+        if 0 <= command["account"] < state["account_bound"]:
             prefetch(state["blocks"], state["accounts"][np.uint32(command["account"])]["last"])
-        _look_where_it_goes(state, book, np.uint32(command["side"] & 1), command["price"], time)
+        _begin_to_go(state, book, np.uint32(command["side"] & 1), command["price"], notes)
     elif order["order_id"] == order_id:
-        _look_where_it_stands(state, order, time)
-        if kind == REPLACE:
-            _look_where_it_goes(state, book, np.uint32(order["side"]), command["price"], time)
-
-
-@laid_in
-def _look_where_it_stands(state: Any, order: Any, time: int) -> None:
-    """Its level, its neighbours, its place among its account's orders; then, if it is alone, where the level hangs."""
-    if time == 2:
+        notes["stands"] = order["level"]
         prefetch(state["levels"], order["level"])
         prefetch(state["blocks"], order["place"] >> PLACE_BITS)
         prefetch(state["orders"], order["following"])
         prefetch(state["orders"], order["preceding"])
-        return
-    level = state["levels"][order["level"]]
-    number = level["node"]
-    if level["count"] > 1 or number == 0:
-        return
-    if time == 3:
-        prefetch(state["nodes"], number)
-    elif time == 4 or time == 5:
-        _look_beside(state, state["nodes"][number], number, level["rank"], time)
+        if kind == REPLACE:
+            _begin_to_go(state, book, np.uint32(order["side"]), command["price"], notes)
 
 
 @laid_in
-def _look_beside(state: Any, node: Any, number: int, rank: int, time: int) -> None:
-    """The level goes: if its node has one other child, that takes the node's place, or becomes the best."""
-    place = (rank >> np.int64(node["shift"])) & 63
+def _begin_to_go(state: Any, book: Any, side: int, price: int, notes: Any) -> None:
+    """Where the order will stand; and whom it meets, if it trades."""
+    rank, other = rank_of(side, price), np.uint32(side ^ 1)
+    notes["rank"], notes["goes"] = rank, book["roots"][side]
+    _fetch_child(state, book["roots"][side], rank)
+    if book["best"][other] <= RANKS ^ rank:
+        number = book["levels"][other]
+        prefetch(state["levels"], number)
+        notes["meets"] = state["levels"][number]["head"]
+
+
+@laid_in
+def _go_on(state: Any, notes: Any, look: int) -> None:
+    """A step further on each of the ways."""
+    goes, stands = notes["goes"], notes["stands"]
+    if goes & 1:
+        prefetch(state["orders"], state["levels"][number_of(goes)]["tail"])
+        notes["goes"] = 0
+    elif goes != 0:
+        child = child_towards(state, goes, notes["rank"])
+        _fetch_child(state, child, notes["rank"])
+        notes["goes"] = child
+    if stands != 0 and look < 6:
+        _look_where_it_stands(state, state["levels"][stands], notes, look)
+    if notes["meets"] != NO_ORDER and look < 5:
+        _look_whom_it_meets(state, notes["meets"], look)
+
+
+@laid_in
+def _look_where_it_stands(state: Any, level: Any, notes: Any, look: int) -> None:
+    """If the order is alone there, its level goes: where it hangs, and what then takes the place of a node of two."""
+    number = level["node"]
+    if level["count"] != 1 or number == 0:
+        notes["stands"] = 0
+        return
+    node = state["nodes"][number]
+    if look == 3:
+        prefetch(state["nodes"], number)
+        return
+    place = (level["rank"] >> np.int64(node["shift"])) & 63
     others = node["bitmap"] & ~(ONE << np.uint64(place))
     beside = np.uint32(trailing_zeros(others)) if others else np.uint32(place)
     children = state["children"][number]["child"]
-    if time == 4:
+    if look == 4:
         prefetch(children, place)
         prefetch(children, beside)
         prefetch(state["nodes"], node["parent"])
     else:
-        _fetch_child(state, children[beside], rank)
+        _fetch_child(state, children[beside], level["rank"])
 
 
 @laid_in
-def _look_where_it_goes(state: Any, book: Any, side: int, price: int, time: int) -> None:
-    """The way to its level, a step each time, and the last order there; whom it meets, if it trades."""
-    rank, child = rank_of(side, price), book["roots"][side]
-    for _ in range(time - 2):
-        if child & 1 == 0 and child != 0:
-            child = child_towards(state, child, rank)
-    if time < 6:
-        _fetch_child(state, child, rank)
-    elif child & 1:
-        prefetch(state["orders"], state["levels"][number_of(child)]["tail"])
-    other = np.uint32(side ^ 1)
-    if time < 5 and book["best"][other] <= RANKS ^ rank:
-        _look_whom_it_meets(state, book["levels"][other], time)
-
-
-@laid_in
-def _look_whom_it_meets(state: Any, number: int, time: int) -> None:
-    if time == 2:
-        prefetch(state["levels"], number)
-        return
-    head = state["levels"][number]["head"]
-    if time == 3:
-        prefetch(state["orders"], head)
+def _look_whom_it_meets(state: Any, slot: int, look: int) -> None:
+    """The first order at the best price, then what its end would touch."""
+    if look == 3:
+        prefetch(state["orders"], slot)
     else:
-        order = state["orders"][head]
+        order = state["orders"][slot]
         prefetch(state["accounts"], order["account"])
         prefetch(state["blocks"], order["place"] >> PLACE_BITS)
         prefetch(state["orders"], order["following"])

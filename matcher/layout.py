@@ -130,6 +130,9 @@ for _word, _first in {
 for _name in set(EVENT.names or ()) & set(EVENT_WORDS.names or ()):
     assert EVENT.fields[_name] == EVENT_WORDS.fields[_name]
 
+AHEAD: Final = np.dtype([("rank", "<i8"), ("goes", "<u4"), ("stands", "<u4"), ("meets", "<u4"), ("pad", "u1", (12,))])
+"""On the way to a rank the child reached; the level that an order leaves; the slot that is met first, or NO_ORDER."""
+NOTES: Final = 64
 HEAD: Final = [
     ("command_sequence", "<i8"),  # last command done
     ("event_sequence", "<i8"),  # last event made
@@ -176,8 +179,15 @@ HEAD: Final = [
     ("command_like", COMMAND, (1,)),
     ("words_like", EVENT_WORDS, (1,)),
     ("ring_like", RING_WORDS, (1,)),
+    ("ahead", AHEAD, (NOTES,)),  # by command sequence, of the next few: see matcher/ahead.py
 ]
-WIRING: Final = ("hook", "reader", "apart", *(name for name, *_ in HEAD if str(name).startswith(("events_", "commands_"))))
+WIRING: Final = (
+    "hook",
+    "reader",
+    "apart",
+    "ahead",
+    *(name for name, *_ in HEAD if str(name).startswith(("events_", "commands_"))),
+)
 """What of the head is about this process and no other."""
 
 INSTRUMENT: Final = np.dtype(
@@ -367,7 +377,7 @@ for _dtype, _size in ((EXTRA, 128), (RULES, 192), (POSITION, 16)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
 for _dtype, _size in ((INSTRUMENT, 64), (ORDER, 64), (LEVEL, 64), (BLOCK, 64), (NODE, 32), (ACCOUNT, 16), (CHILDREN, 256)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
-assert np.dtype(HEAD).itemsize == 320 + 128 + 128 + 128 + RING_WORDS.itemsize
+assert np.dtype(HEAD).itemsize == 320 + 128 + 128 + 128 + RING_WORDS.itemsize + NOTES * AHEAD.itemsize
 assert BLOCK_ORDERS <= 1 << PLACE_BITS and BLOCK_ORDERS <= 16
 for _name, _at in {"level": 32, "account": 48, "instrument": 56}.items():
     assert ORDER.fields is not None and ORDER.fields[_name][1] == _at
