@@ -28,20 +28,19 @@ class Apart:
         """Decorate a function of the state, the records, and so many int64s after them, which returns ``result``."""
 
         def decorate(function: Callable[..., Any]) -> Any:
-            assert 0 <= index < self._bound and index not in self._functions, f"{index} is another function's"
-            if config.DISABLE_JIT:
-                return function
+            taken = f"{index} is another function's, or not one of the state's {self._bound}"
+            assert 0 <= index < self._bound and index not in self._functions, taken
             compiled = inner(function)
             records = (from_dtype(dtype) for dtype in (self._state, *self._records))
             signature = result(*records, *(int64 for _ in range(integers)))
             self._functions[index] = (compiled, signature)
-            return _caller(index, signature)
+            return function if config.DISABLE_JIT else _caller(index, signature)
 
         return decorate
 
     def wire(self, state: Any) -> None:
         """Write into ``state`` where the functions are in this process, compiling those that are not yet."""
-        for index, (compiled, signature) in self._functions.items():
+        for index, (compiled, signature) in () if config.DISABLE_JIT else self._functions.items():
             compiled.compile(signature.args)
             made = compiled.overloads[signature.args]
             state["apart"][index] = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
