@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from matcher.book import child_towards, number_of, rank_of
-from matcher.layout import LINE, NO_ORDER, NOTES, PLACE_BITS, RANKS
+from matcher.layout import LINE, NOTES, PLACE_BITS, RANKS
 from matcher.slots import command_address, command_at
 from shm.atomics import int64, prefetch, prefetch_to_read, trailing_zeros
 from shm.inner import laid_in
@@ -65,7 +65,7 @@ def _begin(state: Any, command: Any, notes: Any) -> None:
     """What the order, instrument and account point to, which the command names."""
     kind, order_id, instrument = command["kind"], command["order_id"], command["instrument"]
     slot = np.uint32(order_id & SLOT_MASK)
-    notes["goes"], notes["stands"], notes["meets"] = 0, 0, NO_ORDER
+    notes["goes"], notes["stands"], notes["meets"] = 0, 0, 0
     if instrument < 0 or instrument >= state["instrument_bound"] or slot >= state["order_bound"]:
         return
     book, order = state["instruments"][np.uint32(instrument)], state["orders"][slot]
@@ -90,9 +90,8 @@ def _begin_to_go(state: Any, book: Any, side: int, price: int, notes: Any) -> No
     notes["rank"], notes["goes"] = rank, book["roots"][side]
     _fetch_child(state, book["roots"][side], rank)
     if book["best"][other] <= RANKS ^ rank:
-        number = book["levels"][other]
-        prefetch(state["levels"], number)
-        notes["meets"] = state["levels"][number]["head"]
+        notes["meets"] = notes["stands"] = book["levels"][other]  # whose only order may be filled: then it goes
+        prefetch(state["levels"], book["levels"][other])
 
 
 @laid_in
@@ -104,17 +103,19 @@ def _go_on(state: Any, notes: Any, look: int) -> None:
         notes["goes"] = 0
     elif goes != 0:
         child = child_towards(state, goes, notes["rank"])
+        if child & 1 or child == 0:
+            prefetch(state["nodes"], number_of(goes))
         _fetch_child(state, child, notes["rank"])
         notes["goes"] = child
     if stands != 0 and look < 6:
         _look_where_it_stands(state, state["levels"][stands], notes, look)
-    if notes["meets"] != NO_ORDER and look < 5:
-        _look_whom_it_meets(state, notes["meets"], look)
+    if notes["meets"] != 0 and look < 5:
+        _look_whom_it_meets(state, notes, look)
 
 
 @laid_in
 def _look_where_it_stands(state: Any, level: Any, notes: Any, look: int) -> None:
-    """If the order is alone there, its level goes: where it hangs, and what then takes the place of a node of two."""
+    """If one order stands there alone, the level goes: where it hangs, and what then takes the place of a node of two."""
     number = level["node"]
     if level["count"] != 1 or number == 0:
         notes["stands"] = 0
@@ -130,18 +131,21 @@ def _look_where_it_stands(state: Any, level: Any, notes: Any, look: int) -> None
     if look == 4:
         prefetch(children, place)
         prefetch(children, beside)
-        prefetch(state["nodes"], node["parent"])
+        if others & (others - ONE) == 0:
+            prefetch(state["nodes"], node["parent"])
     else:
         _fetch_child(state, children[beside], level["rank"])
 
 
 @laid_in
-def _look_whom_it_meets(state: Any, slot: int, look: int) -> None:
+def _look_whom_it_meets(state: Any, notes: Any, look: int) -> None:
     """The first order at the best price, then what its end would touch."""
     if look == 3:
-        prefetch(state["orders"], slot)
+        head = state["levels"][notes["meets"]]["head"]
+        notes["meets"] = head
+        prefetch(state["orders"], head)
     else:
-        order = state["orders"][slot]
+        order = state["orders"][notes["meets"]]
         prefetch(state["accounts"], order["account"])
         prefetch(state["blocks"], order["place"] >> PLACE_BITS)
         prefetch(state["orders"], order["following"])
@@ -154,5 +158,4 @@ def _fetch_child(state: Any, child: int, rank: int) -> None:
     if child & 1:
         prefetch(state["levels"], number)
     else:
-        prefetch(state["nodes"], number)
         prefetch(state["children"][number]["child"], (rank >> np.int64((child >> 1) & 63)) & 63)

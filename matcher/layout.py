@@ -131,7 +131,7 @@ for _name in set(EVENT.names or ()) & set(EVENT_WORDS.names or ()):
     assert EVENT.fields[_name] == EVENT_WORDS.fields[_name]
 
 AHEAD: Final = np.dtype([("rank", "<i8"), ("goes", "<u4"), ("stands", "<u4"), ("meets", "<u4"), ("pad", "u1", (12,))])
-"""On the way to a rank the child reached; the level that an order leaves; the slot that is met first, or NO_ORDER."""
+"""On the way to a rank the child reached; the level that an order leaves; whom it meets: a level, then a slot."""
 NOTES: Final = 64
 HEAD: Final = [
     ("command_sequence", "<i8"),  # last command done
