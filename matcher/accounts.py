@@ -1,14 +1,15 @@
-"""Which orders an account has at rest, in the order of entry: blocks of slots, for mass cancels.
+"""Which orders an account has at rest, in the order of entry: slots, for mass cancels.
 
-A linked list through the orders would touch two more cold cache lines for every order that goes; a block is one, and thirteen
-orders share it.
+The first few lie with the account itself, as nearly all accounts never have more; further ones in blocks. A linked list through
+the orders would touch two more cold cache lines for every order that goes. A place is ``block << PLACE_BITS | index``, or, with
+the account, the index and one, so that 0 is none.
 """
 
 from typing import Any
 
 import numpy as np
 
-from matcher.layout import BLOCK_ORDERS, PLACE_BITS
+from matcher.layout import BLOCK_ORDERS, OWN_ORDERS, PLACE_BITS
 from shm.inner import inner
 
 
@@ -16,28 +17,42 @@ from shm.inner import inner
 def enrol(state: Any, account: int, slot: int) -> Any:
     """Note that the order in ``slot`` rests for ``account``; the place to give back to ``withdraw``."""
     owner = state["accounts"][np.uint32(account)]
-    block = owner["last"]
-    if block == 0 or state["blocks"][block]["filled"] == BLOCK_ORDERS:
-        block = _append(state, owner)
-    page = state["blocks"][block]
-    index = np.int64(page["filled"])
-    page["orders"][index] = slot
-    page["live"] |= 1 << index
-    page["filled"] = index + 1
-    owner["orders"] += 1
-    return np.int64(block) << PLACE_BITS | index
+    index = np.int64(owner["filled"])
+    if owner["last"] != 0 or index == OWN_ORDERS:
+        return _enrol_in_block(state, owner, slot)
+    owner["orders"][np.uint32(index)] = slot
+    owner["live"] |= 1 << index
+    owner["filled"] = index + 1
+    return index + 1
 
 
 @inner
 def withdraw(state: Any, account: int, place: int) -> None:
     """The order at ``place`` no longer rests."""
-    owner = state["accounts"][np.uint32(account)]
-    owner["orders"] -= 1
     block = np.uint32(place >> PLACE_BITS)
+    if block != 0:
+        page = state["blocks"][block]
+        page["live"] &= ~(1 << np.int64(place & ((1 << PLACE_BITS) - 1)))
+        if page["live"] == 0:
+            _remove(state, state["accounts"][np.uint32(account)], block)
+        return
+    owner = state["accounts"][np.uint32(account)]
+    owner["live"] &= ~(1 << (np.int64(place) - 1))
+    if owner["live"] == 0 and owner["last"] == 0:
+        owner["filled"] = 0
+
+
+@inner
+def _enrol_in_block(state: Any, owner: Any, slot: int) -> Any:
+    block = owner["last"]
+    if block == 0 or state["blocks"][block]["filled"] == BLOCK_ORDERS:
+        block = _append(state, owner)
     page = state["blocks"][block]
-    page["live"] &= ~(1 << np.int64(place & ((1 << PLACE_BITS) - 1)))
-    if page["live"] == 0:
-        _remove(state, owner, block)
+    index = np.int64(page["filled"])
+    page["orders"][np.uint32(index)] = slot
+    page["live"] |= 1 << index
+    page["filled"] = index + 1
+    return np.int64(block) << PLACE_BITS | index
 
 
 @inner
@@ -72,3 +87,5 @@ def _remove(state: Any, owner: Any, block: int) -> None:
         owner["last"] = preceding
     page["following"] = state["block_free"]
     state["block_free"] = block
+    if owner["last"] == 0 and owner["live"] == 0:
+        owner["filled"] = 0

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from matcher.book import child_towards, number_of, rank_of
-from matcher.layout import LINE, NOTES, PLACE_BITS, RANKS
+from matcher.head import NOTES
+from matcher.layout import LINE, PLACE_BITS, RANKS
 from matcher.slots import command_address, command_at
-from shm.atomics import int64, prefetch, prefetch_to_read, trailing_zeros
+from shm.atomics import int64, prefetch, prefetch_address, trailing_zeros
 from shm.inner import laid_in
 from shm.records import SLOT_BOUND, CommandKind
 
@@ -30,8 +31,8 @@ def look_ahead(state: Any, sequence: int, last: int) -> None:
     """Before the command ``sequence`` is handled, of which up to ``last`` are at hand."""
     if sequence + BEFORE <= last:
         address = command_address(state, sequence + BEFORE)
-        prefetch_to_read(address)
-        prefetch_to_read(address + LINE)
+        prefetch_address(address)
+        prefetch_address(address + LINE)
     if sequence + FIRST <= last:
         _fetch_named(state, command_at(state, sequence + FIRST))
     if sequence + SECOND <= last:
@@ -57,7 +58,8 @@ def _fetch_named(state: Any, command: Any) -> None:
     """What the command itself names. Nobody has looked yet whether it may: fetching cannot fault."""
     prefetch(state["orders"], command["order_id"] & SLOT_MASK)
     prefetch(state["instruments"], command["instrument"])
-    prefetch(state["accounts"], command["account"])
+    if command["kind"] == NEW:
+        prefetch(state["accounts"], command["account"])
 
 
 @laid_in
@@ -65,22 +67,32 @@ def _begin(state: Any, command: Any, notes: Any) -> None:
     """What the order, instrument and account point to, which the command names."""
     kind, order_id, instrument = command["kind"], command["order_id"], command["instrument"]
     slot = np.uint32(order_id & SLOT_MASK)
-    notes["goes"], notes["stands"], notes["meets"] = 0, 0, 0
+    notes["goes"], notes["stands"], notes["meets"], notes["block"] = 0, 0, 0, 0
     if instrument < 0 or instrument >= state["instrument_bound"] or slot >= state["order_bound"]:
         return
     book, order = state["instruments"][np.uint32(instrument)], state["orders"][slot]
     if kind == NEW:
-        if 0 <= command["account"] < state["account_bound"]:
+        if 0 <= command["account"] < state["account_bound"] and state["accounts"][np.uint32(command["account"])]["last"]:
             prefetch(state["blocks"], state["accounts"][np.uint32(command["account"])]["last"])
         _begin_to_go(state, book, np.uint32(command["side"] & 1), command["price"], notes)
     elif order["order_id"] == order_id:
-        notes["stands"] = order["level"]
+        notes["stands"], notes["block"], notes["account"] = order["level"], order["place"] >> PLACE_BITS, order["account"]
         prefetch(state["levels"], order["level"])
-        prefetch(state["blocks"], order["place"] >> PLACE_BITS)
+        _fetch_place(state, order)
         prefetch(state["orders"], order["following"])
         prefetch(state["orders"], order["preceding"])
         if kind == REPLACE:
             _begin_to_go(state, book, np.uint32(order["side"]), command["price"], notes)
+
+
+@laid_in
+def _fetch_place(state: Any, order: Any) -> None:
+    """Where the order's account notes that it rests."""
+    block = order["place"] >> PLACE_BITS
+    if block:
+        prefetch(state["blocks"], block)
+    else:
+        prefetch(state["accounts"], order["account"])
 
 
 @laid_in
@@ -109,6 +121,10 @@ def _go_on(state: Any, notes: Any, look: int) -> None:
         notes["goes"] = child
     if stands != 0 and look < 6:
         _look_where_it_stands(state, state["levels"][stands], notes, look)
+    if look == 3 and notes["block"] != 0:
+        live = state["blocks"][notes["block"]]["live"]
+        if live & (live - 1) == 0:  # the block goes with the order, and only then is its account touched
+            prefetch(state["accounts"], notes["account"])
     if notes["meets"] != 0 and look < 5:
         _look_whom_it_meets(state, notes, look)
 
@@ -127,7 +143,7 @@ def _look_where_it_stands(state: Any, level: Any, notes: Any, look: int) -> None
     place = (level["rank"] >> np.int64(node["shift"])) & 63
     others = node["bitmap"] & ~(ONE << np.uint64(place))
     beside = np.uint32(trailing_zeros(others)) if others else np.uint32(place)
-    children = state["children"][number]["child"]
+    children = state["nodes"][number]["child"]
     if look == 4:
         prefetch(children, place)
         prefetch(children, beside)
@@ -146,8 +162,7 @@ def _look_whom_it_meets(state: Any, notes: Any, look: int) -> None:
         prefetch(state["orders"], head)
     else:
         order = state["orders"][notes["meets"]]
-        prefetch(state["accounts"], order["account"])
-        prefetch(state["blocks"], order["place"] >> PLACE_BITS)
+        _fetch_place(state, order)
         prefetch(state["orders"], order["following"])
 
 
@@ -158,4 +173,4 @@ def _fetch_child(state: Any, child: int, rank: int) -> None:
     if child & 1:
         prefetch(state["levels"], number)
     else:
-        prefetch(state["children"][number]["child"], (rank >> np.int64((child >> 1) & 63)) & 63)
+        prefetch(state["nodes"][number]["child"], (rank >> np.int64((child >> 1) & 63)) & 63)

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from matcher.book import find_level, next_level
-from matcher.layout import BLOCK_ORDERS, LISTS, NO_ORDER, PLACE_BITS, RANKS, WORST, Listed
+from matcher.layout import BLOCK_ORDERS, LISTS, NO_ORDER, OWN_ORDERS, PLACE_BITS, RANKS, WORST, Listed
 from matcher.lists import first_listed, next_listed
 from shm.atomics import int64
 from shm.inner import inner
@@ -36,7 +36,6 @@ class Flaw(IntEnum):
     ORDERS_NOT_ALL_QUEUED = 14
     ACCOUNT_PLACE = 15
     ACCOUNT_LINKS = 16
-    ACCOUNT_COUNT = 17
     ORDERS_NOT_ALL_IN_ACCOUNTS = 18
     NODE_WITH_ONE_CHILD = 19
     BLOCK_EMPTY = 20
@@ -258,7 +257,15 @@ def _flaw_of_accounts(state: Any, where: Any) -> int:
     total = 0
     for account in range(state["account_bound"]):
         where[0], owner = account, state["accounts"][account]
-        block, before, count = owner["first"], np.uint32(0), 0
+        if owner["filled"] > OWN_ORDERS or (owner["filled"] != 0 and owner["live"] == 0 and owner["last"] == 0):
+            return 20
+        for index in range(owner["filled"]):
+            if owner["live"] >> index & 1:
+                order = state["orders"][owner["orders"][index]]
+                if order["account"] != account or order["place"] != index + 1:
+                    return 15
+                total += 1
+        block, before = owner["first"], np.uint32(0)
         while block:
             page = state["blocks"][block]
             if page["preceding"] != before:
@@ -270,11 +277,8 @@ def _flaw_of_accounts(state: Any, where: Any) -> int:
                     order = state["orders"][page["orders"][index]]
                     if order["account"] != account or order["place"] != (np.int64(block) << PLACE_BITS | index):
                         return 15
-                    count += 1
+                    total += 1
             before, block = block, page["following"]
         if owner["last"] != before:
             return 16
-        if count != owner["orders"]:
-            return 17
-        total += count
     return 0 if total == state["resting"] else 18

@@ -52,9 +52,9 @@ def drop_level(state: Any, book: Any, side: int, level: int) -> None:
         offset = _offset(gone["rank"], node)
         left = node["bitmap"] & ~(ONE << offset)
         node["bitmap"] = left
-        state["children"][parent]["child"][offset] = 0
+        state["nodes"][parent]["child"][offset] = 0
         if book["levels"][side] == level:  # the lowest of its node, which has another: the successor is under it
-            best = _lowest(state, state["children"][parent]["child"][np.uint32(trailing_zeros(left))])
+            best = _lowest(state, state["nodes"][parent]["child"][np.uint32(trailing_zeros(left))])
             _set_best(book, side, state["levels"][best]["rank"], best)
         if left & (left - ONE) == 0:
             _collapse(state, book, side, parent)
@@ -72,7 +72,7 @@ def next_level(state: Any, level: int) -> Any:
         offset = _offset(rank, node)
         above = (node["bitmap"] >> offset) >> ONE
         if above:
-            return _lowest(state, state["children"][parent]["child"][np.int64(offset) + 1 + trailing_zeros(above)])
+            return _lowest(state, state["nodes"][parent]["child"][np.int64(offset) + 1 + trailing_zeros(above)])
         parent = node["parent"]
     return np.uint32(0)
 
@@ -85,7 +85,7 @@ def previous_level(state: Any, level: int) -> Any:
         node = state["nodes"][parent]
         below = node["bitmap"] & ((ONE << _offset(rank, node)) - ONE)
         if below:
-            return _highest(state, state["children"][parent]["child"][63 - leading_zeros(below)])
+            return _highest(state, state["nodes"][parent]["child"][63 - leading_zeros(below)])
         parent = node["parent"]
     return np.uint32(0)
 
@@ -113,7 +113,7 @@ def _descend(state: Any, root: int, rank: int) -> Any:
 @inner
 def child_towards(state: Any, node: int, rank: int) -> Any:
     """The child of ``node``, itself a child word, under which ``rank`` is or would be."""
-    return state["children"][number_of(node)]["child"][(rank >> np.int64((node >> 1) & 63)) & 63]
+    return state["nodes"][number_of(node)]["child"][(rank >> np.int64((node >> 1) & 63)) & 63]
 
 
 @inner
@@ -151,7 +151,7 @@ def _lowest(state: Any, child: int) -> Any:
     """The best level under ``child``."""
     while child & 1 == 0:
         node = number_of(child)
-        child = state["children"][node]["child"][np.uint32(trailing_zeros(state["nodes"][node]["bitmap"]))]
+        child = state["nodes"][node]["child"][np.uint32(trailing_zeros(state["nodes"][node]["bitmap"]))]
     return number_of(child)
 
 
@@ -160,7 +160,7 @@ def _highest(state: Any, child: int) -> Any:
     """The worst level under ``child``."""
     while child & 1 == 0:
         node = number_of(child)
-        child = state["children"][node]["child"][63 - leading_zeros(state["nodes"][node]["bitmap"])]
+        child = state["nodes"][node]["child"][63 - leading_zeros(state["nodes"][node]["bitmap"])]
     return number_of(child)
 
 
@@ -233,7 +233,7 @@ def _hang(state: Any, parent: int, child: int, rank: int) -> None:
     node = state["nodes"][parent]
     offset = _offset(rank, node)
     node["bitmap"] |= ONE << offset
-    state["children"][parent]["child"][offset] = child
+    state["nodes"][parent]["child"][offset] = child
     if child & 1:
         state["levels"][number_of(child)]["node"] = parent
     else:
@@ -245,8 +245,8 @@ def _collapse(state: Any, book: Any, side: int, lonely: int) -> None:
     """A node that is left with one child gives its place to it."""
     node = state["nodes"][lonely]
     last = np.uint32(trailing_zeros(node["bitmap"]))
-    child, parent = state["children"][lonely]["child"][last], node["parent"]
-    state["children"][lonely]["child"][last] = 0  # who takes the node next finds no children
+    child, parent = state["nodes"][lonely]["child"][last], node["parent"]
+    state["nodes"][lonely]["child"][last] = 0  # who takes the node next finds no children
     if parent:
         _hang(state, parent, child, node["base"])
     else:

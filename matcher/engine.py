@@ -14,8 +14,9 @@ import numpy as np
 from numba import njit
 
 from matcher.audit import check, explain, first_flaw
+from matcher.head import WIRING
 from matcher.kernel import ABORTED, run
-from matcher.layout import WIRING, Bounds
+from matcher.layout import Bounds
 from matcher.numbering import absorb, empty_numbering, number, used_numbering
 from matcher.slots import command_address, events_words
 from matcher.state import bounds_of, empty_state, from_bytes, to_bytes, wire

@@ -1,6 +1,6 @@
 """How a matcher's state lies in memory: one record, all pools inside. Layout only: no algorithm lives here.
 
-    HEAD (once)   counters, bounds, free lists, where the rings are: what nearly every command touches
+    HEAD (once)   counters, bounds, free lists, where the rings are: see matcher/head.py
 
 The layout is the same for every matcher, as large as the largest may be, so that the kernels are compiled once and not for
 every choice of bounds: ``matcher/state.py`` reserves addresses for all of it, and memory comes where something is written.
@@ -13,30 +13,30 @@ every choice of bounds: ``matcher/state.py`` reserves addresses for all of it, a
      40 defined       u1  1 once it is             32 level            u4
      41 state         u1  InstrumentState          36 following        u4  next in the level's queue, or NO_ORDER
      42 special       u1  0: orders only trade     40 preceding        u4
-     43 pad            5     and rest              44 place            u4  in the account's blocks, or 0
+     43 pad            5     and rest              44 place            u4  where its account notes it, or 0
      48 last_price    i8  0 before the first       48 account          i4
      56 pad            8                           52 session          i4  that entered it
                                                    56 instrument       i4
     LEVEL  64 bytes, by level id (0 is none)       60 side u1  type u1  time_in_force u1
       0 rank          i8  price as ranked          63 special          u1  1: its EXTRA counts
       8 quantity      i8  lots shown at it
-     16 head, tail  2xu4  of the shown orders      ACCOUNT  16 bytes, by account id
+     16 head, tail  2xu4  of the shown orders      ACCOUNT  64 bytes, by account id
      24 node          u4  of the trie, 0: it hangs   0 first   u4  oldest block of its resting orders (0 is none)
      28 instrument    i4     from the root           4 last    u4  newest
-     32 count         u4  orders at it               8 orders  u4  at rest or waiting
+     32 count         u4  orders at it               8 live    u2, filled u2: as a block's, of orders
      36 side          u1, pad 3                     12 defined u1  1; TRACKED with AccountFlag.TRACK_POSITION; pad 3
-     40 hidden_head, hidden_tail, hidden_count
+     40 hidden_head, hidden_tail, hidden_count      16 orders  12 x u4  slots, older than those in blocks
                     3xu4  slot + 1, slot + 1, orders
      52 pad            4
      56 dark          i8  lots not shown
 
-    NODE  32 bytes, CHILDREN  64 x u4, both by     BLOCK  64 bytes, by block id
-    node id (0 is none)                              0 following  u4  newer block of the account
-      0 bitmap  u8  which children there are         4 preceding  u4  older
-      8 base    i8  lowest rank under it             8 live       u2  bit k: orders[k] is at rest
-     16 parent  u4  0: the root                     10 filled     u2  orders[k] was used for k < filled
-     20 shift   u4  each child spans 1 << shift     12 orders    13 x u4  slots
-     24 pad      8
+    NODE  320 bytes, by node id (0 is none)        BLOCK  64 bytes, by block id
+      0 bitmap  u8  which children there are         0 following  u4  newer block of the account
+      8 base    i8  lowest rank under it             4 preceding  u4  older
+     16 parent  u4  0: the root                      8 live       u2  bit k: orders[k] is at rest
+     20 shift   u1  each child spans 1 << shift     10 filled     u2  orders[k] was used for k < filled
+     21 pad     43                                  12 orders    13 x u4  slots
+     64 child   64 x u4
 
 What few orders and instruments need lies apart, so that the others never touch it: EXTRA by slot, RULES by instrument, and
 ``triggers``, a second INSTRUMENT each whose levels are stop prices: buy stops on its sell side, lowest first, sell stops on its
@@ -46,9 +46,9 @@ Prices are ranked so that the best has the lowest number on both sides: a sell's
 Then one trie, one comparison and one "next" do for both, and no branch asks for the side, which is random.
 
 A trie is path-compressed: a node has two children at least, so a side of n levels has at most n - 1 nodes, whatever its
-prices. A child is ``id << 7 | shift << 1 | is_level``, and 0 where there is none. A resting order has a place in its account's
-blocks, in the order of entry; a block is freed when its last order is gone, so there are never more blocks in use than orders
-at rest.
+prices. A child is ``id << 7 | shift << 1 | is_level``, and 0 where there is none. A resting order has a place with its
+account or in one of its blocks, in the order of entry; a block is freed when its last order is gone, so there are never more
+blocks in use than orders at rest.
 """
 
 from enum import IntEnum
@@ -56,8 +56,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from shm.records import COMMAND, EVENT
-from shm.ring_layout import RING_WORDS
+from matcher.head import HEAD
 
 PRICE_BITS: Final = 48
 CROWD: Final = 4_096
@@ -68,6 +67,8 @@ WORST: Final = 1 << PRICE_BITS
 """The best rank of an empty side: no order reaches it."""
 CHILD_BITS: Final = 7
 BLOCK_ORDERS: Final = 13
+OWN_ORDERS: Final = 12
+"""Orders of an account that are noted with it; more are in blocks."""
 PLACE_BITS: Final = 4
 TRACKED: Final = 3
 """``defined`` of an account whose positions the matcher keeps."""
@@ -103,92 +104,6 @@ class Listed(IntEnum):
     PEGGED = 4
     ELECTED = 5
 
-
-EVENT_WORDS: Final = np.dtype(
-    [
-        *((name, "<i8") for name in ("sequence", "command_sequence", "time_ns", "order_id")),
-        ("client_order_id", "<u8"),
-        ("resting_order_id", "<i8"),
-        ("resting_client_order_id", "<u8"),
-        ("accounts", "<i8"),  # account | resting_account << 32
-        *((name, "<i8") for name in ("price", "quantity", "leaves", "resting_leaves")),
-        ("instrument_index", "<i8"),  # instrument | index << 32
-        ("session_what", "<i8"),  # session | kind << 32 | side << 40 | type << 48 | time_in_force << 56
-        ("verdict", "<i8"),  # reason | flags << 16 | commander << 32
-        ("request_id", "<u8"),
-    ]
-)
-"""An EVENT as whole words: the plain path writes each in one store."""
-assert EVENT.fields is not None and EVENT_WORDS.fields is not None
-for _word, _first in {
-    "accounts": "account",
-    "instrument_index": "instrument",
-    "session_what": "session",
-    "verdict": "reason",
-}.items():
-    assert EVENT_WORDS.fields[_word][1] == EVENT.fields[_first][1]
-for _name in set(EVENT.names or ()) & set(EVENT_WORDS.names or ()):
-    assert EVENT.fields[_name] == EVENT_WORDS.fields[_name]
-
-AHEAD: Final = np.dtype([("rank", "<i8"), ("goes", "<u4"), ("stands", "<u4"), ("meets", "<u4"), ("pad", "u1", (12,))])
-"""On the way to a rank the child reached; the level that an order leaves; whom it meets: a level, then a slot."""
-NOTES: Final = 64
-HEAD: Final = [
-    ("command_sequence", "<i8"),  # last command done
-    ("event_sequence", "<i8"),  # last event made
-    ("room_through", "<i8"),  # last event that may be written without asking the ring
-    ("suppress_through", "<i8"),  # events up to this one were told by an earlier life
-    ("opened", "<i8"),  # event_sequence when the command began
-    ("trades", "<i8"),
-    ("volume", "<i8"),
-    ("resting", "<i8"),
-    # 64
-    ("hook", "<i8"),  # C function int64 f(void), called now and then while waiting; 0: none
-    ("aborted", "<i8"),  # the hook said stop: nothing more is written
-    ("reader", "<i8"),  # our index among the commands ring's gating readers
-    ("level_bound", "<u4"),
-    ("level_count", "<u4"),
-    ("level_free", "<u4"),
-    ("level_fresh", "<u4"),
-    ("node_free", "<u4"),
-    ("node_fresh", "<u4"),
-    ("block_free", "<u4"),
-    ("block_fresh", "<u4"),
-    ("crowd", "<i8"),  # with more resting orders than this, what commands touch is fetched ahead
-    # 128
-    ("events_slots", "<i8"),  # addresses in this process, and slots less one: see ``wire`` in matcher/state.py
-    ("events_words", "<i8"),
-    ("events_mask", "<i8"),
-    ("commands_slots", "<i8"),
-    ("commands_words", "<i8"),
-    ("commands_mask", "<i8"),
-    ("order_bound", "<i8"),
-    ("position_mask", "<i8"),
-    # 192
-    ("instrument_bound", "<i4"),
-    ("account_bound", "<i4"),
-    ("touched_first", "<i4"),  # instruments to settle: number + 1, chained by RULES.touched_next
-    ("touched_last", "<i4"),
-    ("expiry_count", "<u4"),
-    ("position_count", "<u4"),
-    ("unused_2", "u1", (40,)),
-    # 256
-    ("apart", "<i8", (8,)),  # addresses of the kernels that stand apart
-    # 320
-    ("scratch", EVENT, (1,)),  # where an event goes that nobody is to see, and what one looks like
-    ("command_like", COMMAND, (1,)),
-    ("words_like", EVENT_WORDS, (1,)),
-    ("ring_like", RING_WORDS, (1,)),
-    ("ahead", AHEAD, (NOTES,)),  # by command sequence, of the next few: see matcher/ahead.py
-]
-WIRING: Final = (
-    "hook",
-    "reader",
-    "apart",
-    "ahead",
-    *(name for name, *_ in HEAD if str(name).startswith(("events_", "commands_"))),
-)
-"""What of the head is about this process and no other."""
 
 INSTRUMENT: Final = np.dtype(
     [
@@ -290,11 +205,25 @@ RULES: Final = np.dtype(
 )
 POSITION: Final = np.dtype([("key", "<i8"), ("net", "<i8")])
 NODE: Final = np.dtype(
-    [("bitmap", "<u8"), ("base", "<i8"), ("parent", "<u4"), ("shift", "<u4"), ("pad", "u1", (8,))],
+    [
+        ("bitmap", "<u8"),
+        ("base", "<i8"),
+        ("parent", "<u4"),
+        ("shift", "u1"),
+        ("pad", "u1", (43,)),
+        ("child", "<u4", (64,)),
+    ]
 )
-CHILDREN: Final = np.dtype([("child", "<u4", (64,))])
 ACCOUNT: Final = np.dtype(
-    [("first", "<u4"), ("last", "<u4"), ("orders", "<u4"), ("defined", "u1"), ("pad", "u1", (3,))],
+    [
+        ("first", "<u4"),
+        ("last", "<u4"),
+        ("live", "<u2"),
+        ("filled", "<u2"),
+        ("defined", "u1"),
+        ("pad", "u1", (3,)),
+        ("orders", "<u4", (OWN_ORDERS,)),
+    ]
 )
 BLOCK: Final = np.dtype(
     [
@@ -342,7 +271,6 @@ def pools(bounds: Bounds) -> dict[str, int]:
         "blocks": orders + 1,
         "nodes": levels + 1,
         "levels": levels + 1,
-        "children": levels + 1,
     }
 
 
@@ -363,7 +291,6 @@ POOLS: Final = {
     "blocks": BLOCK,
     "nodes": NODE,
     "levels": LEVEL,
-    "children": CHILDREN,
 }
 LINE: Final = 64
 STATE: Final = np.dtype(
@@ -375,9 +302,8 @@ assert max(STATE.fields[name][1] for name in POOLS) < 1 << 31, "Numba reckons th
 
 for _dtype, _size in ((EXTRA, 128), (RULES, 192), (POSITION, 16)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
-for _dtype, _size in ((INSTRUMENT, 64), (ORDER, 64), (LEVEL, 64), (BLOCK, 64), (NODE, 32), (ACCOUNT, 16), (CHILDREN, 256)):
+for _dtype, _size in ((INSTRUMENT, 64), (ORDER, 64), (LEVEL, 64), (BLOCK, 64), (NODE, 320), (ACCOUNT, 64)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
-assert np.dtype(HEAD).itemsize == 320 + 128 + 128 + 128 + RING_WORDS.itemsize + NOTES * AHEAD.itemsize
-assert BLOCK_ORDERS <= 1 << PLACE_BITS and BLOCK_ORDERS <= 16
+assert OWN_ORDERS < BLOCK_ORDERS <= 1 << PLACE_BITS and BLOCK_ORDERS <= 16
 for _name, _at in {"level": 32, "account": 48, "instrument": 56}.items():
     assert ORDER.fields is not None and ORDER.fields[_name][1] == _at

@@ -5,7 +5,7 @@ from typing import Any
 from matcher.emit import plain, rejected
 from matcher.ending import take_off
 from matcher.expiry import forget_expiry, next_expiry
-from matcher.layout import BLOCK_ORDERS
+from matcher.layout import BLOCK_ORDERS, OWN_ORDERS
 from matcher.settle import settle
 from matcher.states import has_book
 from matcher.walk import CANCELLED_BY_MASS_CANCEL, FITS_COMMAND, fits, sweep_away
@@ -41,8 +41,15 @@ def mass_cancel(state: Any, command: Any) -> None:
 
 @inner
 def _cancel_of_account(state: Any, command: Any, account: int) -> int:
-    """Through the account's blocks. Where a partner went too, any block may be gone: then it begins again."""
-    count, block, index = 0, int64(state["accounts"][account]["first"]), 0
+    """Those noted with the account, then through its blocks. Where a partner went too, any block may be gone: then again."""
+    owner, count, index = state["accounts"][account], 0, 0
+    for index in range(OWN_ORDERS):
+        if owner["live"] >> index & 1 and _is_meant(state, command, int64(owner["orders"][index])):
+            slot = int64(owner["orders"][index])
+            touch(state, int64(state["orders"][slot]["instrument"]))
+            count += 1
+            take_off(state, command, slot, CANCELLED_BY_MASS_CANCEL)
+    block = int64(owner["first"])
     while block:
         page = state["blocks"][block]
         following = int64(page["following"])

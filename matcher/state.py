@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from matcher.head import WIRING
 from matcher.kernel import wire_kernels
-from matcher.layout import CROWD, POOLS, STATE, WIRING, Bounds, pools, position_places
+from matcher.layout import CROWD, POOLS, STATE, Bounds, pools, position_places
 from shm.records import layout_hash
 from shm.ring import Ring
 

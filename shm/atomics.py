@@ -139,33 +139,34 @@ def _prefetch(array: Any, index: int) -> None:
 
 @_compiled(_prefetch)
 def prefetch(_: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of ``array[index]`` (any element type), to be written soon. It cannot fault."""
+    """Ask for the cache line of ``array[index]`` (any element type). It cannot fault."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _fetch(builder, _element(context, builder, signature.args[0], *args), for_writing=1)
+        _fetch(builder, _element(context, builder, signature.args[0], *args))
         return context.get_dummy_value()
 
     return types.void(array, types.intp), codegen
 
 
-def _fetch(builder: Any, place: Any, for_writing: int) -> None:
+def _fetch(builder: Any, place: Any) -> None:
+    """Into the second cache, to read: random lines came 8.5 ns apart so, 10 ns into the first one, to read or to write."""
     pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    flags = [ir.Constant(word, number) for number in (for_writing, 3, 1)]  # the last two: keep near, data
+    flags = [ir.Constant(word, number) for number in (0, 1, 1)]  # for reading, second cache, data
     builder.call(function, [builder.bitcast(place, pointer), *flags])
 
 
-def _prefetch_to_read(address: int) -> None:
+def _prefetch_address(address: int) -> None:
     """Nothing to fetch where nothing is compiled."""
 
 
-@_compiled(_prefetch_to_read)
-def prefetch_to_read(_: Any, address: Any) -> Any:
-    """Ask for the cache line at ``address``, which another core may be writing. It cannot fault."""
+@_compiled(_prefetch_address)
+def prefetch_address(_: Any, address: Any) -> Any:
+    """Ask for the cache line at ``address``. It cannot fault."""
 
     def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        _fetch(builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()), for_writing=0)
+        _fetch(builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen
