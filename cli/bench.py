@@ -104,6 +104,43 @@ def wire(plot: Path | None, as_json: bool, tiny: bool) -> None:
     )
 
 
+@bench.command()
+@click.option("--commands", type=click.IntRange(1), default=10_000_000, show_default=True, help="Behind the snapshot.")
+@click.option(
+    "--resting", type=click.IntRange(1), default=1_000_000, show_default=True, help="Orders, while snapshots are taken."
+)
+@json_option
+@tiny_option
+def recovery(commands: int, resting: int, as_json: bool, tiny: bool) -> None:
+    """A start with many commands behind a snapshot, their replay, and how long snapshots hold up trading.
+
+    `replay_ratio` is the engine's time for the commands over the time that their replay from the journal takes, `ready_s` the
+    time until all processes are ready that had nothing in memory, `pause_ms` the longest that a snapshot held up matcher or
+    riskd. Takes some minutes, and 5 GB of disk.
+
+    \b
+    Example:
+      pinion bench recovery --json
+      pinion bench recovery --commands 1000000 --resting 100000
+    """
+    from cli.bench_recovery import measure
+
+    found = measure(5_000, 1_000) if tiny else measure(commands, resting)
+    rows = {
+        name: {"": found[name]}
+        for name in (
+            "commands",
+            "bare_ns_per_command",
+            "replay_ns_per_command",
+            "replay_ratio",
+            "ready_s",
+            "resting",
+            "pause_ms",
+        )
+    }
+    _show("recovery", found, rows, as_json)
+
+
 def _rates(figures: dict[str, Any]) -> dict[str, Any]:
     return {key.removeprefix("orders_per_s_"): value for key, value in figures.items() if key.startswith("orders_per_s")}
 

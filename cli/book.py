@@ -39,7 +39,7 @@ def book(symbol: str, depth: int, config: Path | None, data: Path | None, as_jso
     if as_json:
         print_json(found)
     else:
-        _print_table(found, settings.instruments[instrument_number(settings, symbol)])
+        print_table(found, settings.instruments[instrument_number(settings, symbol)])
 
 
 def ask_book(settings: Settings, symbol: str, depth: int) -> dict[str, Any]:
@@ -76,7 +76,8 @@ def instrument_number(settings: Settings, symbol: str) -> int:
     return symbols.index(symbol)
 
 
-def _print_table(found: Mapping[str, Any], instrument: Instrument) -> None:
+def print_table(found: Mapping[str, Any], instrument: Instrument) -> None:
+    """A book in wire units as a table for people, on stdout."""
     from rich.console import Console
     from rich.table import Table
 

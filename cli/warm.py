@@ -70,6 +70,7 @@ def _trade(settings: Settings, hear: Any) -> None:
     with temporary_cluster(
         **same_bounds(settings),
         durability="memory",
+        snapshots={"every_s": 0, "at_stop": False},  # or the start below would have nothing to replay, and compile nothing
         accounts=[{"name": "warm", "api_key": key}],
         instruments=[{"symbol": f"WARM{each}"} for each in range(settings.matchers)],
     ) as cluster:

@@ -30,10 +30,18 @@ REPORTS_AN_EVENT = 3
 class History:
     """The events of one shard."""
 
-    def __init__(self, ring: Ring, open_journal: OpenJournal, commands_written: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        open_journal: OpenJournal,
+        commands_written: Callable[[], int] = lambda: 0,
+        begins: Callable[[], int] = lambda: 1,
+    ) -> None:
         self._ring = ring
         self._open_journal = open_journal
         self._commands_written = commands_written
+        self.begins = begins
+        """The first event that the journal still has: those before it are archived or deleted."""
 
     def horizon(self) -> Horizon:
         """The last event published, and the last command in the journal: the matcher may yet have to repeat its events."""
@@ -110,9 +118,10 @@ def rebuild(state: Any, shard: int, history: History, after: int, through: int) 
     return command
 
 
-def rejoin(state: Any, shard: int, history: History, ring: Ring, name: str) -> tuple[int, int, int]:
-    """Catch up with a ring that went on without us: our reader, the event that we have reached, and its command."""
-    reached = command = 0
+def rejoin(state: Any, shard: int, history: History, ring: Ring, name: str, after: int = 0) -> tuple[int, int, int]:
+    """Catch up, from event ``after``, with a ring that went on without us: our reader, the event that we have reached, and its
+    command."""
+    reached, command = after, 0
     while True:
         through = ring.published
         command = rebuild(state, shard, history, reached, through) or command

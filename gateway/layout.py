@@ -136,6 +136,7 @@ def state_dtype(sessions: int, accounts: int, instruments: int, shards: int, slo
             ("published", "<i8"),
             ("handled", "<i8"),
             ("reason", "<i8"),
+            ("refusing", "<i8"),  # why no order is taken in now, or 0
             ("offset", "<i8"),  # of the next message in the frame at hand
             ("frame_bytes", "<i8"),
             ("identity_bytes", "<i8"),

@@ -15,18 +15,19 @@ from gateway.outbound import whole_command
 from gateway.resends import Resends
 from gateway.session_log import SessionLog
 from gateway.sessions import Credentials, Deployment, Sessions
+from gateway.snapshot import go_on_from, known, snapshots_of, take
 from gateway.table import live_places
 from gateway.wire import LINGER_MS, Wire
 from pinion.codec import blank
 from pinion.protocol import Kind
-from runtime.agent import Agent
+from runtime.agent import Agent, Command
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.settings import Settings
-from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
+from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, STATE, Durable, JournalState
 from shm.errors import CutLoose
 from shm.histogram import percentile
-from shm.journal import JournalReader, Stream, stream_folder
+from shm.journal import JournalDamaged, JournalReader, Stream, segments, stream_folder
 from shm.patience import impatient
 from shm.reasons import Reason
 from shm.records import EVENT
@@ -52,6 +53,7 @@ class Gateway(Agent):
         self._durables = [context.attach_durable(shard) for shard in range(settings.matchers)]
         self._events = [context.attach_ring(f"events.{shard}") for shard in range(settings.matchers)]
         self._histories = [_history(settings, shard, *pair) for shard, pair in enumerate(self._pairs())]
+        self._snapshots = snapshots_of(context, self._durables)
         self._resume()
         self._wire = Wire(settings.endpoints(context.number), settings.gateway.maximum_frame_bytes)
         self._state["socket"] = self._wire.handle
@@ -86,9 +88,18 @@ class Gateway(Agent):
         beating, busy = now_ns >= self._next_beat_ns, sessions.busy
         if beating:
             sessions.beat(now_ns)
+            self._snapshots.tend()
+            self._state["refusing"] = self._why_refusing()
+            if self._snapshots.due():
+                take(self._snapshots, self._state)
             self._next_beat_ns = now_ns + BEAT_NS
         done = sessions.work() if busy else 0
         return max(done, int(self._wire.readable)) if reading and (beating or busy) else done
+
+    def _why_refusing(self) -> int:
+        """Why no order may be taken in now: what nobody can write down, nobody would ever hear of."""
+        stalled = any(durable.read(STATE) == JournalState.STALLED for durable in self._durables)
+        return int(Reason.JOURNAL_STALLED) if stalled else 0
 
     def drained(self) -> bool:
         """riskd has read every order, and clients have been told of every event that there is."""
@@ -114,12 +125,27 @@ class Gateway(Agent):
             "told_after_us": {f"p{percent:g}": percentile(self._told_after[0], percent) / 1e3 for percent in (50, 99, 99.9)},
             "told": state["shard"]["told"][: len(self._events)].tolist(),
             "published": [ring.published for ring in self._events],
+            "snapshot": self._snapshots.status(),
         }
 
+    def commands(self) -> dict[str, Command]:
+        """``snapshot``: of the table of orders, now."""
+        return {"snapshot": lambda _: self._snapshot_now()}
+
     def close(self) -> None:
-        """Tell every client that the gateway goes; what is queued gets LINGER_MS to leave."""
+        """Tell every client that the gateway goes; what is queued gets LINGER_MS to leave. A snapshot is waited for."""
         self._sessions.end_all(Reason.SHUTTING_DOWN)
         self._wire.close(LINGER_MS)
+        if self._context.settings.snapshots.at_stop:
+            take(self._snapshots, self._state)
+        self._snapshots.finish()
+
+    def _snapshot_now(self) -> dict[str, Any]:
+        """The events that it knows. Raises ValueError while the one before is being written."""
+        if self._snapshots.busy:
+            raise ValueError("the snapshot before is still being written: try again")
+        take(self._snapshots, self._state)
+        return {"events": known(self._state)[1]}
 
     def _compile(self) -> None:
         """Call every kernel once with nothing to do: compiled while clients trade, it would hold them all up."""
@@ -136,32 +162,40 @@ class Gateway(Agent):
     def _resume(self) -> None:
         """Go on where the life before left off: orders after the last published, events after the last told."""
         state = self._state
+        found = self._snapshots.newest()
+        if found is not None:
+            go_on_from(found, state)
         state["sequence"] = state["published"] = self._orders.published
         state["origin"] = self._context.number
         state["wait_durable"] = self._context.settings.durability == "disk"
         for shard, (ring, durable) in enumerate(self._pairs()):
+            after = int(state["shard"][shard]["told"])
             try:
-                reader, told = self._position(shard, ring, durable)
-            except CutLoose as error:
+                reader, told = self._position(shard, ring, durable, after)
+            except (CutLoose, JournalDamaged) as error:
                 raise EnvironmentFault(f"{self.name} cannot go on: {error}", FaultStatus.DAMAGED) from error
             place = state["shard"][shard]
             place["events"], place["durable"] = ring.address, durable.segment.address
             place["reader"], place["told"] = reader, told
             place["commands"] = self._whole_command(shard, told)
+            what = f"the snapshot of event {after}" if found else "no snapshot"
+            self._context.logger.info(f"recovered shard {shard} from {what}, {told - after} events after it")
 
-    def _position(self, shard: int, ring: Ring, durable: Durable) -> tuple[int, int]:
-        """Our reader of the shard's ring and the last event told, the table of orders being as it was then."""
+    def _position(self, shard: int, ring: Ring, durable: Durable, after: int) -> tuple[int, int]:
+        """Our reader of the shard's ring and the last event told, the table of orders being as it was then. So far it is as
+        after event ``after``."""
         history = self._histories[shard]
         try:
             reader = ring.reader(self.name)
         except CutLoose as error:
             self._context.logger.warning("catching up", reason=str(error))
-            reader, told, command = rejoin(self._state, shard, history, ring, self.name)
+            reader, told, command = rejoin(self._state, shard, history, ring, self.name, after)
             if self._state["wait_durable"]:
                 self._context.wait_for(lambda: durable.read(COMMANDS_DURABLE) >= command or None, f"command {command} synced")
             return reader, told
-        rebuild(self._state, shard, history, 0, ring.cursor(reader))
-        return reader, ring.cursor(reader)
+        told = max(ring.cursor(reader), after)
+        rebuild(self._state, shard, history, after, told)
+        return reader, told
 
     def _whole_command(self, shard: int, told: int) -> int:
         """The last command all of whose events are among those up to ``told``."""
@@ -220,4 +254,7 @@ def _history(settings: Settings, shard: int, ring: Ring, durable: Durable) -> Hi
     def open_journal(after: int) -> Iterator[Records]:
         return JournalReader(folder, EVENT, after).read(through=durable.read(EVENTS_WRITTEN))
 
-    return History(ring, open_journal, lambda: durable.read(COMMANDS_WRITTEN))
+    def begins() -> int:
+        return next((first for first, _ in segments(folder)), 1)
+
+    return History(ring, open_journal, lambda: durable.read(COMMANDS_WRITTEN), begins)

@@ -9,6 +9,7 @@ _PLAIN = {
     Reason.BAD_CREDENTIALS: "unknown account or wrong API key",
     Reason.TOO_MANY_SESSIONS: "no room for another session",
     Reason.SERVER_ONLY_MESSAGE: "only the server sends this",
+    Reason.JOURNAL_STALLED: "the exchange cannot write: try later",
     Reason.NOT_AVAILABLE: "what is reserved must be 0",
 }
 assert max(map(len, _PLAIN.values())) <= REJECT_TEXT_BYTES

@@ -10,6 +10,7 @@ from gateway.history import History, Horizon, Records, resend
 from gateway.outbound import SENT
 from pinion.codec import encode
 from pinion.protocol import Kind
+from shm.journal import JournalDamaged
 from shm.reasons import Reason
 
 EVENTS_A_SLICE = 4096
@@ -41,17 +42,25 @@ class Resends:
         return len(self._open)
 
     def begin(self, place: int, shard: int, after: int, request_id: int) -> bool:
-        """The session hears nothing more of the shard's live events until it has caught up. False: there is no such event.
+        """The session hears nothing more of the shard's live events until it has caught up. False: there is no such event, or
+        none any more.
 
         What has not been told yet may have been told before the power failed, and is told again: that is waited for.
         """
         horizon = self._histories[shard].horizon()
+        if after + 1 < self._histories[shard].begins():
+            return False
         if after > self._state["shard"][shard]["told"] and self._reached(shard, horizon):
             return False
         self._state["sessions"][place]["behind"] |= np.uint32(1 << shard)
         self._state["sessions"][place]["noticed"] = 1
         self._open[place, shard] = Resend(request_id, after, horizon=horizon)
         return True
+
+    def range_of(self, shard: int) -> str:
+        """What a session is told that asks for others than there are."""
+        first, last = self._histories[shard].begins(), self._state["shard"][shard]["told"]
+        return f"events reach {last}" if first == 1 else f"events are {first} to {last}"
 
     def drop(self, place: int) -> None:
         """The session is closed."""
@@ -66,7 +75,12 @@ class Resends:
         before, told = under_way.position, int(self._state["shard"][shard]["told"])
         if before > told:
             return self._refuse(place, shard, under_way) if self._reached(shard, under_way.horizon) else 0
-        records = self._records(shard, under_way, told)
+        try:
+            records = self._records(shard, under_way, told)
+        except JournalDamaged:
+            if before + 1 >= self._histories[shard].begins():
+                raise
+            return self._refuse(place, shard, under_way)  # its file was put away meanwhile
         if records is not None:
             under_way.position = int(resend(self._state, place, shard, records, before))
             taken = under_way.position - before
@@ -92,8 +106,8 @@ class Resends:
         return bool(told["told"] >= horizon[0] and told["commands"] >= horizon[1])
 
     def _refuse(self, place: int, shard: int, under_way: Resend) -> int:
-        """Everything that there was has been told, and the session asked for what follows a later event."""
-        text = f"events reach {self._state['shard'][shard]['told']}".encode()
+        """The session asked for what follows a later event than there was, or an earlier one than there is."""
+        text = self.range_of(shard).encode()
         names = {"request_id": under_way.request_id, "message": Kind.RESEND_REQUEST}
         if self._send(place, encode(Kind.REJECT, reason=Reason.RESEND_OUT_OF_RANGE, text=text, **names)) != SENT:
             return 0

@@ -259,7 +259,7 @@ class Sessions:
             self.refuse(Reason.RESEND_OUT_OF_RANGE, f"shards are 0 to {self._deployment.shards - 1}")
             return
         if after < 0 or not self._resends.begin(place, shard, after, int(message["request_id"])):
-            self.refuse(Reason.RESEND_OUT_OF_RANGE, f"events reach {self._state['shard'][shard]['told']}")
+            self.refuse(Reason.RESEND_OUT_OF_RANGE, self._resends.range_of(shard))
 
     # ------------------------------------------------------------------------------------ sessions
 

@@ -4,21 +4,23 @@ import ctypes
 from collections.abc import Mapping
 from typing import Any, Final
 
-from matcher.engine import HOOK
-from matcher.kernel import ABORTED, run_patiently
-from matcher.layout import Bounds
-from matcher.recovery import Replay, catch_up, touch
+from matcher.kernel import ABORTED
+from matcher.layout import STATE, Bounds
+from matcher.recovery import Replay, catch_up, go_on_from, touch
+from matcher.slices import SNAPSHOT_DUE, run_slice
 from matcher.state import empty_states, used, wire
 from matcher.view import read_book
 from runtime import placement
 from runtime.agent import Agent, Command
 from runtime.context import Context
-from runtime.faults import StopRequested
+from runtime.faults import EnvironmentFault, FaultStatus, StopRequested
+from runtime.snapshots import Snapshots
 from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
-from shm.journal import JournalReader, Stream, stream_folder
-from shm.records import COMMAND, InstrumentState, Policy, RulesFlag, shard_of
+from shm.journal import JournalDamaged, JournalReader, Stream, stream_folder
+from shm.records import COMMAND, InstrumentState, Policy, RulesFlag, layout_hash, shard_of
 from shm.ring import Ring, release
 
+HOOK: Final = ctypes.CFUNCTYPE(ctypes.c_int64)
 SLICE: Final = 4096
 DEPTH_BOUND: Final = 1000
 RULES: Final = ("reference_price", "static_low", "static_high", "dynamic_collar", "minimum_allocation")
@@ -26,7 +28,7 @@ RULES: Final = ("reference_price", "static_low", "static_high", "dynamic_collar"
 
 
 def build(context: Context) -> Agent:
-    """Own ``events.k``, replay the journal, and stand where the ring goes on.
+    """Own ``events.k``, take up the newest snapshot, replay the journal after it, and stand where the ring goes on.
 
     A new ring of events begins where the journal of events ends; a ring left by an earlier life goes on. Either way events that
     it has published are made again, and not told again.
@@ -36,7 +38,10 @@ def build(context: Context) -> Agent:
     events = context.create_ring(f"events.{shard}", base=durable.read(EVENTS_WRITTEN))
     commands = context.attach_ring(f"commands.{shard}")
     agent = Matcher(context, durable, commands, events)
-    agent.recover()
+    try:
+        agent.recover()
+    except JournalDamaged as damage:
+        raise EnvironmentFault(f"{context.process} cannot go on: {damage}", FaultStatus.DAMAGED) from damage
     return agent
 
 
@@ -58,31 +63,55 @@ class Matcher(Agent):
         self.state["hook"] = ctypes.cast(self._hook, ctypes.c_void_p).value
         self.state["reader"] = commands.reader("matcher")
         self.state["suppress_through"] = events.published
+        self.snapshots = Snapshots(context, layout_hash(STATE), _bounds(context), [durable])
 
     def recover(self) -> None:
-        """Replay the journal. Raises StopRequested, JournalDamaged, and EnvironmentFault when the journal stays behind."""
+        """Be again what an earlier life was. Raises StopRequested, JournalDamaged, and EnvironmentFault when the journal stays
+        behind."""
+        found = self.snapshots.newest()
+        if found is not None:
+            go_on_from(found, self.state, used(self.state, _bounds(self._context)))
+        after = int(self.state["command_sequence"])
         folder = stream_folder(self._context.settings.data, Stream.COMMANDS, self._shard)
-        journal = JournalReader(folder, COMMAND)
+        journal = JournalReader(folder, COMMAND, after)
         replay = Replay(self.state, self._commands, self._events)
         reader = int(self.state["reader"])
-        if not catch_up(replay, journal.read, self._commands.cursor(reader), lambda: self._await(folder)):
+        if not catch_up(replay, journal, self._commands.cursor(reader), lambda: self._await(folder)):
             raise StopRequested
         release(self._commands.record, reader, int(self.state["command_sequence"]))
-        self._context.logger.info("recovered", **self.status())
+        what = f"the snapshot of command {after}" if found else "no snapshot"
+        replayed, ahead = (
+            int(self.state["command_sequence"]) - after,
+            self._commands.published - int(self.state["command_sequence"]),
+        )
+        self._context.logger.info(
+            f"recovered from {what}, {replayed} commands of the journal after it and {ahead} that only the ring holds",
+            **self.status(),
+        )
 
     def do_work(self) -> int:
-        """One slice."""
-        handled = run_patiently(self._states, self.patience, SLICE)
-        return 0 if handled == ABORTED else int(handled)
+        """One slice; it ends behind a SNAPSHOT, and that is taken."""
+        self.snapshots.tend()
+        handled = int(run_slice(self._states, self.patience, SLICE))
+        if handled >= 0:
+            return handled
+        if handled == ABORTED:
+            return 0
+        self._take_snapshot()
+        return SNAPSHOT_DUE - handled
 
     def drained(self) -> bool:
         """Is every command handled? After an abort nothing more can be: the next life does it from the journal."""
         return bool(self.state["aborted"]) or self._commands.published == self.state["command_sequence"]
 
+    def close(self) -> None:
+        """The context lets go of the rings; a snapshot under way is waited for."""
+        self.snapshots.finish()
+
     def status(self) -> dict[str, Any]:
-        """Counts since the journal began."""
+        """Counts since the journal began; the newest snapshot."""
         names = ("command_sequence", "event_sequence", "trades", "volume", "resting", "level_count")
-        return {name: int(self.state[name]) for name in names}
+        return {**{name: int(self.state[name]) for name in names}, "snapshot": self.snapshots.status()}
 
     def commands(self) -> dict[str, Command]:
         """``book``: ``{"instrument": id, "depth": levels a side}``; ``instrument``: its state and rules."""
@@ -117,6 +146,10 @@ class Matcher(Agent):
         if shard_of(instrument, self._shards) != self._shard or not self.state["instruments"][instrument]["defined"]:
             raise ValueError(f"instrument {instrument} has no book in shard {self._shard}")
         return instrument
+
+    def _take_snapshot(self) -> None:
+        known = (int(self.state["command_sequence"]),), (int(self.state["event_sequence"]),)
+        self.snapshots.take(used(self.state, _bounds(self._context)), *known)
 
     def _await(self, folder: Any) -> bool:
         """Wait until the journal has grown; it is written by a live persister, or this gives up."""

@@ -82,6 +82,10 @@ class DatabaseLink:
         self._words[_COMMANDS_DONE + shard] = commands
         self._words[_EVENTS_DONE + shard] = events
 
+    def commands_done(self, shard: int) -> int:
+        """See ``done``."""
+        return self._words[_COMMANDS_DONE + shard]
+
     def events_done(self, shard: int) -> int:
         """See ``done``."""
         return self._words[_EVENTS_DONE + shard]

@@ -1,13 +1,15 @@
 """The persister as a process: recover the journal, then write it, and look after the database's process."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from persister.database_child import DatabaseChild
-from persister.recovery import check_events_follow, recover_stream
-from persister.stream_writer import StreamWriter
-from persister.writer import BatchBuffer, ShardWriter, stalled
+from persister.recovery import check_events_follow, known_by_snapshots, recover_stream
+from persister.retention import Retention
+from persister.stream_writer import StreamWriter, UnsyncedLost
+from persister.writer import BatchBuffer, ShardWriter, lost
 from runtime.agent import Agent
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus
@@ -19,6 +21,8 @@ TEND_INTERVAL_NS: Final = 5_000_000
 SYNC_BEHIND_INTERVAL_NS: Final = 1_000_000_000
 DATABASE_BOUND_S: Final = 0.7
 """How long a stopping persister waits for the database to reach the end of the journal; a later start goes on there."""
+MEND_EVERY_NS: Final = 200_000_000
+"""Between two attempts to go on after the disk has failed."""
 LINGER_S: Final = 0.001
 """Where nobody waits for the journal, the persister lets a batch gather: a write costs it some 40 µs, be it of one order or of
 a hundred, on a core that the engine may need. The rings hold far more than comes in that time, and outlive every process."""
@@ -34,25 +38,84 @@ class Persister(Agent):
         self._context, self._shards, self._background = context, shards, background
         self._batch = BatchBuffer(context.settings.journal.batch_bound)
         self._database = DatabaseChild(context.settings, context.logger)
-        self._tend_at_ns = self._sync_at_ns = 0
+        link = self._database.link
+        self._retention = Retention(
+            context.settings,
+            context.epoch,
+            lambda shard: (link.commands_done(shard), link.events_done(shard)),
+            context.logger,
+        )
+        self._tend_at_ns = self._sync_at_ns = self._mend_at_ns = 0
+        self._problem = ""
+        """Why the journal is not written now; empty while it is."""
         self._lingers = context.settings.durability != "disk"
         counters = context.counters
-        names = ("commands_journaled", "events_journaled", "database_backlog", "database_failures")
+        names = ("commands_journaled", "events_journaled", "journal_stalled", "database_backlog", "database_failures")
         self._places = {name: counters.index(name) for name in names}
 
     def do_work(self) -> int:
-        """A batch of each stream of each shard, if there is any. Raises EnvironmentFault when the disk fails."""
+        """A batch of each stream of each shard, if there is any; while the disk fails, an attempt to mend now and then."""
+        now_ns = time.monotonic_ns()
+        if self._problem and not self._mended(now_ns):
+            return 0
+        handled = self._guarded(self._write)
+        if self._problem:
+            return 0
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._tend_at_ns:
+            self._tend(now_ns)
+        self.linger_s = LINGER_S if self._lingers and handled < self._batch.bound else 0.0
+        return handled
+
+    def _write(self) -> int:
         handled = 0
         for number, shard in enumerate(self._shards):
             wrote = shard.write(self._batch)
             if wrote:
                 self.allow(number)
                 handled += wrote
-        now_ns = time.monotonic_ns()
-        if now_ns >= self._tend_at_ns:
-            self._tend(now_ns)
-        self.linger_s = LINGER_S if self._lingers and handled < self._batch.bound else 0.0
         return handled
+
+    def _guarded(self, work: Callable[[], int]) -> int:
+        """What ``work`` handled; 0 where the disk failed it, and from then on nothing is written until that is mended.
+
+        All shards stall together: they share a disk, and an exchange that trades in half of its instruments is none.
+        """
+        try:
+            return work()
+        except OSError as error:
+            self._problem = error.strerror or str(error)
+            self._mend_at_ns = time.monotonic_ns() + MEND_EVERY_NS
+            for shard in self._shards:
+                shard.stall()
+            folder = str(self._shards[0].commands.folder.parent)
+            self._context.logger.error(
+                "the journal cannot be written: trading stops until it can", problem=self._problem, folder=folder
+            )
+            self._context.counters.note_error(f"the journal in {folder} cannot be written: {self._problem}")
+            return 0
+
+    def _mended(self, now_ns: int) -> bool:
+        """Can it be written again? Asked of the disk a few times a second.
+
+        Raises EnvironmentFault when only a new start helps.
+        """
+        if now_ns < self._mend_at_ns:
+            return False
+        self._mend_at_ns = now_ns + MEND_EVERY_NS
+        try:
+            for shard in self._shards:
+                shard.mend()
+        except OSError as error:
+            self._problem = error.strerror or str(error)
+            self._database.tend()
+            self._count()
+            return False
+        except UnsyncedLost as error:
+            raise lost(self._shards[0].commands.folder.parent, error) from error
+        self._context.logger.warning("the journal can be written again: trading goes on", after=self._problem)
+        self._problem = ""
+        return True
 
     def allow(self, number: int) -> None:
         """Let the database read what the journal of shard ``number`` safely holds by now."""
@@ -64,18 +127,32 @@ class Persister(Agent):
         return not any(shard.behind() for shard in self._shards)
 
     def close(self) -> None:
-        """Sync the journal, let the database reach its end, and say that nobody writes now."""
-        for shard in self._shards:
-            _guarded(shard, shard.close)
-        self._background.shutdown()
-        reached = self._database.finish(DATABASE_BOUND_S)
+        """Sync the journal, let the database reach its end, and say that nobody writes now. Raises EnvironmentFault."""
+        try:
+            self._close_journal()
+        finally:
+            self._background.shutdown()
+            self._retention.close()
+            reached = self._database.finish(DATABASE_BOUND_S)
         if not reached:
             backlog = self._database.link.backlog(len(self._shards))
             self._context.logger.warning("the database has not reached the end of the journal", backlog=backlog)
 
+    def _close_journal(self) -> None:
+        for shard in self._shards:
+            try:
+                if self._problem:
+                    shard.mend()
+                shard.close()
+            except (OSError, UnsyncedLost) as error:
+                shard.stall()
+                raise lost(shard.commands.folder.parent, error) from error
+
     def status(self) -> dict[str, Any]:
         """How far journal and database have got."""
+        stalled = {"state": "stalled", "problem": self._problem} if self._problem else {}
         return {
+            **stalled,
             "durability": self._context.settings.durability,
             "journal": {
                 str(number): {
@@ -94,16 +171,22 @@ class Persister(Agent):
         at_once = now_ns >= self._sync_at_ns
         if at_once:
             self._sync_at_ns = now_ns + SYNC_BEHIND_INTERVAL_NS
-        for shard in self._shards:
-            shard.sync_behind(at_once)
+        self._guarded(lambda: self._sync_behind(at_once))
         self._database.tend()
+        self._retention.tend()
         self._count()
+
+    def _sync_behind(self, at_once: bool) -> int:
+        for shard in self._shards:
+            shard.sync_behind(at_once or shard.asked_to_sync())
+        return 0
 
     def _count(self) -> None:
         counters, link = self._context.counters, self._database.link
         values = {
             "commands_journaled": sum(shard.commands.last_sequence for shard in self._shards),
             "events_journaled": sum(shard.events.last_sequence for shard in self._shards),
+            "journal_stalled": int(bool(self._problem)),
             "database_backlog": link.backlog(len(self._shards)),
             "database_failures": link.failures,
         }
@@ -128,9 +211,11 @@ def _recover(context: Context, shard: int, epoch: int, background: ThreadPoolExe
     """The shard's journal, cut and checked, with ``durable.k`` saying so."""
     settings = context.settings
     folders = [stream_folder(settings.data, stream, shard) for stream in Stream]
+    snapshots = known_by_snapshots(settings, shard, epoch)
+    known, most = [min(each) for each in zip(*snapshots, strict=True)], [max(each) for each in zip(*snapshots, strict=True)]
     try:
-        commands, _ = recover_stream(folders[0], COMMAND, epoch)
-        events, command_sequence = recover_stream(folders[1], EVENT, epoch)
+        commands, _ = recover_stream(folders[0], COMMAND, epoch, known[0], most[0])
+        events, command_sequence = recover_stream(folders[1], EVENT, epoch, known[1], most[1])
     except OSError as error:
         text = f"the journal in {folders[0].parent} cannot be read or mended: {error}"
         raise EnvironmentFault(text, FaultStatus.INPUT_OUTPUT) from error
@@ -142,17 +227,10 @@ def _recover(context: Context, shard: int, epoch: int, background: ThreadPoolExe
     durable = context.create_durable(shard, commands.last_sequence, events.last_sequence)
     durable.advance(STATE, JournalState.WRITING)
     context.logger.info(
-        "journal recovered",
+        f"journal recovered: read from command {known[0]} and event {known[1]}, which snapshots know, to its end",
         shard=shard,
         commands=commands.last_sequence,
         events=events.last_sequence,
         cut=[tail.path.name for tail in (commands, events) if tail.torn and tail.path],
     )
     return ShardWriter(writers[0], writers[1], durable, settings.durability)
-
-
-def _guarded(shard: ShardWriter, action: Any) -> None:
-    try:
-        action()
-    except OSError as error:
-        raise stalled(shard.durable, shard.commands.folder.parent, error) from error

@@ -67,6 +67,19 @@ def name_segment(
     return path
 
 
+def unname_segment(folder: Path, first_sequence: int) -> int | None:
+    """Make the segment that starts with ``first_sequence``, which got its name and whose folder could not be synced then, a
+    prepared file again: its descriptor, or None where there is none. Raises OSError.
+
+    Nothing has been written into it, but somebody may be waiting for that already: it has to stay the same file.
+    """
+    path = folder / segment_name(first_sequence)
+    if not path.exists():
+        return None
+    os.rename(path, folder / PREPARED_NAME)
+    return os.open(folder / PREPARED_NAME, os.O_RDWR | os.O_CLOEXEC)
+
+
 def make_folder(folder: Path) -> None:
     """Make ``folder`` with those above it, and put their names on disk. Raises OSError."""
     if not folder.is_dir():
@@ -90,6 +103,13 @@ def zero_from(descriptor: int, offset: int) -> None:
     for start in range(offset, size, len(_ZEROS)):
         write_all(descriptor, _ZEROS[: size - start], start, synced=False)
     os.fdatasync(descriptor)
+
+
+def overwrite_with_zeros(descriptor: int, start: int, end: int) -> None:
+    """Take away what a write that failed may have left. Raises OSError."""
+    end = min(end, os.fstat(descriptor).st_size)
+    for offset in range(start, end, len(_ZEROS)):
+        write_all(descriptor, _ZEROS[: end - offset], offset, synced=False)
 
 
 def write_again(descriptor: int, start: int, end: int) -> None:

@@ -9,7 +9,16 @@ import numpy as np
 from persister.kernels import GAP, give_back, take_commands, take_events
 from persister.stream_writer import StreamWriter
 from runtime.faults import EnvironmentFault, FaultStatus
-from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, STATE, Durable, JournalState
+from shm.durable import (
+    COMMANDS_DURABLE,
+    COMMANDS_WRITTEN,
+    EVENTS_DURABLE,
+    EVENTS_WRITTEN,
+    STATE,
+    SYNC_ASKED,
+    Durable,
+    JournalState,
+)
 from shm.journal_layout import BATCH_BOUND, BATCH_HEADER, BATCH_HEADER_BYTES
 from shm.records import RECORD_BYTES
 from shm.ring import Ring
@@ -74,24 +83,38 @@ class ShardWriter:
     def write(self, batch: BatchBuffer) -> int:
         """At most a batch of each stream. How many records are gone on with; 0 says that both rings were empty.
 
-        Raises EnvironmentFault when the disk fails; ``durable`` then says that the journal has stalled.
+        Raises OSError when the disk fails: nothing that failed counts as written, and its records stay in their ring.
         """
-        try:
-            return self._write_commands(batch) + self._write_events(batch)
-        except OSError as error:
-            raise stalled(self.durable, self.commands.folder.parent, error) from error
+        return self._write_commands(batch) + self._write_events(batch)
 
     def sync_behind(self, at_once: bool) -> None:
-        """Let the background sync what the level does not sync itself. Raises EnvironmentFault."""
+        """Let the background sync what the level does not sync itself. Raises OSError."""
         if self.level == "none":
             return
-        try:
-            self.events.sync_behind(at_once)
-            if self.level == "memory":
-                self.commands.sync_behind(at_once)
-                self.durable.advance(COMMANDS_DURABLE, self.commands.synced_sequence)
-        except OSError as error:
-            raise stalled(self.durable, self.commands.folder.parent, error) from error
+        self.events.sync_behind(at_once)
+        self.durable.advance(EVENTS_DURABLE, self.events.synced_sequence)
+        if self.level == "memory":
+            self.commands.sync_behind(at_once)
+            self.durable.advance(COMMANDS_DURABLE, self.commands.synced_sequence)
+
+    def stall(self) -> None:
+        """The disk has failed: tell everybody that nothing new becomes durable. ``mend`` comes next."""
+        self.durable.advance(STATE, JournalState.STALLED)
+
+    def mend(self) -> None:
+        """Go on, if the disk lets us: see ``StreamWriter.mend``. Raises OSError, UnsyncedLost."""
+        self.commands.mend()
+        self.events.mend()
+        self.durable.advance(COMMANDS_DURABLE, self.commands.synced_sequence)
+        self.durable.advance(EVENTS_DURABLE, self.events.synced_sequence)
+        self.durable.advance(STATE, JournalState.WRITING)
+
+    def asked_to_sync(self) -> bool:
+        """Does somebody wait for all that is written to be on disk? Asked once, it is answered once."""
+        asked = self.durable.read(SYNC_ASKED) != 0
+        if asked:
+            self.durable.advance(SYNC_ASKED, 0)
+        return asked
 
     def behind(self) -> bool:
         """Is there anything in the rings that is not in the journal?"""
@@ -105,6 +128,7 @@ class ShardWriter:
         for stream in (self.commands, self.events):
             stream.close()
         self.durable.advance(COMMANDS_DURABLE, self.commands.synced_sequence)
+        self.durable.advance(EVENTS_DURABLE, self.events.synced_sequence)
         self.durable.advance(STATE, JournalState.STOPPED)
         self.durable.segment.close()
 
@@ -139,12 +163,7 @@ class ShardWriter:
         return int(count)
 
 
-def stalled(durable: Durable, folder: Path, error: OSError) -> EnvironmentFault:
-    """Tell everybody that nothing becomes durable any more; the fault that ends this process.
-
-    Nothing that failed is tried again here: after a sync that failed nobody knows what is on disk. Starting anew
-    writes the end of the journal again before it believes it.
-    """
-    durable.advance(STATE, JournalState.STALLED)
-    what = f"the journal in {folder} cannot be written: {error.strerror or error}"
+def lost(folder: Path, error: Exception) -> EnvironmentFault:
+    """The fault that ends the persister when it cannot go on without a new start."""
+    what = f"the journal in {folder} cannot be written: {getattr(error, 'strerror', None) or error}"
     return EnvironmentFault(f"{what}; nothing is durable until that is mended", FaultStatus.INPUT_OUTPUT)

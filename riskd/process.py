@@ -1,13 +1,13 @@
 """riskd as a process: recover, define what is new in the settings, then number orders, and what operators ask for, until told
-to stop."""
+to stop. It decides when snapshots are taken, too, for a snapshot is a command."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from riskd import report
+from riskd import report, snapshot
 from riskd.ahead import end_shard
 from riskd.definitions import check_agreement, define, missing
 from riskd.kernel import read_events, run, write
@@ -20,11 +20,13 @@ from runtime.agent import Agent, Command
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.settings import Settings
+from runtime.snapshots import Snapshots
 from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
 from shm.errors import CutLoose
 from shm.journal import JournalDamaged
-from shm.records import shard_of
+from shm.records import layout_hash, shard_of
 from shm.ring import Ring, release, slowest
+from shm.ring_layout import SNAPSHOT_MARK
 
 SLICE: Final = 1024
 """Messages a slice, about a tenth of a millisecond: the age that a command's time may have."""
@@ -46,8 +48,18 @@ class Riskd(Agent):
 
     name = "riskd"
 
-    def __init__(self, risks: Array, rings: Rings, definitions: Sequence[Array], wakes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        risks: Array,
+        rings: Rings,
+        definitions: Sequence[Array],
+        wakes: tuple[str, ...] = (),
+        snapshots: Snapshots | None = None,
+        last_snapshot: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``last_snapshot`` says, once all is drained, that one is to be taken before the end."""
         self.risks, self.risk, self.rings, self.wakes = risks, risks[0], rings, wakes
+        self._snapshots, self._last_snapshot = snapshots, last_snapshot
         self.wirings = wire(rings.orders, rings.commands, rings.events)
         self._arrays = tuple(as_array(kind[0].record) for kind in (rings.orders, rings.commands, rings.events))
         self._own = {shard: commands for shard, commands in enumerate(definitions) if len(commands)}
@@ -60,30 +72,42 @@ class Riskd(Agent):
         """A slice of events and orders; while there is something of riskd's own to say, of that and events."""
         if self._own:
             return self._write_own()
+        if self._snapshots is not None:
+            self._snapshots.tend()
+            if self._snapshots.due():
+                self._snapshot_by_timer()
         handled = run(self.risks, self.wirings, *self._arrays, self.patience, time.time_ns(), SLICE)
         assert self.risk["header"]["fault"] == 0, f"event {self.risk['header']['fault']} contradicts riskd's state"
         return int(handled)
 
     def drained(self) -> bool:
-        """Has every order that a gateway passed on become a command?"""
+        """Has every order that a gateway passed on become a command? Then the last command is a snapshot's."""
         taken = self.risk["gateways"]["taken"]
-        return not self._own and all(ring.published == taken[g] for g, ring in enumerate(self.rings.orders))
+        done = not self._own and all(ring.published == taken[g] for g, ring in enumerate(self.rings.orders))
+        if done and self._last_snapshot() and self._is_new():
+            self._take_snapshot()
+        return done
 
     def status(self) -> dict[str, Any]:
-        """Sequences, working orders, what is held."""
-        return report.summary(self.risk)
+        """Sequences, working orders, what is held; the newest snapshot."""
+        kept = {} if self._snapshots is None else {"snapshot": self._snapshots.status()}
+        return {**report.summary(self.risk), **kept}
 
     def commands(self) -> dict[str, Command]:
-        """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all; ``state``, ``rules``: riskd/requests.py."""
+        """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all; ``state``, ``rules``: riskd/requests.py;
+        ``snapshot``: of riskd and all matchers, now."""
         return {
             "accounts": lambda _: report.accounts(self.risk),
             "positions": self._positions,
             "state": lambda arguments: self._say(state_command(self.risk, arguments)),
             "rules": lambda arguments: self._say(rules_command(self.risk, arguments)),
+            "snapshot": lambda _: self._snapshot_now(),
         }
 
     def close(self) -> None:
-        """The context lets go of the rings; the state is this process's own."""
+        """The context lets go of the rings; the state is this process's own. A snapshot under way is waited for."""
+        if self._snapshots is not None:
+            self._snapshots.finish()
         self._arrays, self.wirings = (), self.wirings[:0]
 
     def _say(self, command: Array) -> dict[str, int]:
@@ -94,8 +118,8 @@ class Riskd(Agent):
         instrument = int(command["instrument"][0])
         shard = shard_of(instrument, len(self.rings.commands))
         waiting = np.concatenate([self._own.get(shard, command[:0]), command])
-        sequence, ring = int(self.risk["shards"][shard]["sequence"]) + len(waiting), self.rings.commands[shard]
-        if sequence - slowest(ring.record, sequence) > ring.capacity:
+        sequence = int(self.risk["shards"][shard]["sequence"]) + len(waiting)
+        if not self._has_room(shard, sequence):
             raise ValueError(f"shard {shard} takes no more commands until matcher and persister have read some: try again")
         self._own[shard] = waiting
         return {"instrument": instrument, "shard": shard, "command_sequence": sequence}
@@ -110,6 +134,43 @@ class Riskd(Agent):
             if done == len(wanted):
                 del self._own[shard]
         return int(handled)
+
+    def _has_room(self, shard: int, sequence: int) -> bool:
+        ring = self.rings.commands[shard]
+        return sequence - slowest(ring.record, sequence) <= ring.capacity
+
+    def _snapshot_now(self) -> dict[str, Any]:
+        """The numbers of its commands. Raises ValueError when none can be taken now."""
+        if self._snapshots is None or self._snapshots.busy:
+            raise ValueError("the snapshot before is still being written: try again")
+        if not self._take_snapshot():
+            raise ValueError("the shards take no more commands until matcher and persister have read some: try again")
+        return {"commands": [int(each) for each in snapshot.known(self.risk)[0]]}
+
+    def _snapshot_by_timer(self) -> None:
+        """Without room for it the snapshot is left to the next interval: trading goes first."""
+        assert self._snapshots is not None
+        self._snapshots.postpone()
+        if self._is_new() and not self._snapshots.busy:
+            self._take_snapshot()
+
+    def _is_new(self) -> bool:
+        """Has anything happened since the last snapshot, but for the events of its own commands?"""
+        assert self._snapshots is not None
+        return not self._snapshots.knows(snapshot.known(self.risk)[0])
+
+    def _take_snapshot(self) -> bool:
+        """Number a SNAPSHOT in every shard, all of them or none; of just then is riskd's own. False: there is no room."""
+        assert self._snapshots is not None
+        sequences = [int(each) + 1 for each in snapshot.known(self.risk)[0]]
+        if self._own or not all(self._has_room(shard, sequence) for shard, sequence in enumerate(sequences)):
+            return False
+        for shard, sequence in enumerate(sequences):
+            self.rings.commands[shard].record["words"][SNAPSHOT_MARK] = sequence
+            done = write(self.risks, self.wirings, self._arrays[1], shard, snapshot.snapshot_command(), 0, time.time_ns())
+            assert done == 1 and self.rings.commands[shard].published == sequence
+        self._snapshots.take(snapshot.parts(self.risks), *snapshot.known(self.risk))
+        return True
 
     def _positions(self, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
         account = arguments.get("account")
@@ -131,16 +192,22 @@ def build(context: Context) -> Riskd:
     events = [context.attach_ring(f"events.{shard}") for shard in range(settings.matchers)]
     orders = [context.attach_ring(f"orders.{gateway}") for gateway in range(settings.gateways)]
     rings = Rings(orders, commands, events)
-    risks = empty_state(sizes_of(settings), seed=context.epoch)
+    sizes = sizes_of(settings)
+    risks = empty_state(sizes, seed=context.epoch)
     if context.own.huge_pages:
         placement.advise(risks, context.logger)
+    snapshots = Snapshots(context, layout_hash(risks.dtype), snapshot.bounds_of(sizes), durables)
     try:
-        recover(context, risks, rings, durables)
+        recover(context, risks, rings, durables, snapshots)
     except (JournalDamaged, CutLoose) as error:
         raise EnvironmentFault(f"riskd cannot go on: {error}", FaultStatus.DAMAGED) from error
     check_agreement(risks[0], settings.instruments, settings.accounts)
     new = [missing(risks[0], shard, settings.instruments, settings.accounts) for shard in range(settings.matchers)]
-    return Riskd(risks, rings, new, context.neighbours())
+    return Riskd(risks, rings, new, context.neighbours(), snapshots, lambda: _is_last(context))
+
+
+def _is_last(context: Context) -> bool:
+    return context.settings.snapshots.at_stop and context.stop_requested()
 
 
 def sizes_of(settings: Settings) -> Sizes:
@@ -150,11 +217,16 @@ def sizes_of(settings: Settings) -> Sizes:
     return Sizes(settings.matchers, settings.gateways, pools.accounts, pools.instruments, pools.orders, positions)
 
 
-def recover(context: Context, risks: Array, rings: Rings, durables: Sequence[Durable]) -> None:
+def recover(
+    context: Context, risks: Array, rings: Rings, durables: Sequence[Durable], snapshots: Snapshots | None = None
+) -> None:
     """Bring an empty state to where riskd stood, ready to go on in the rings.
 
     Raises JournalDamaged, CutLoose, and EnvironmentFault when the journal contradicts the settings or does not get far enough.
     """
+    found = None if snapshots is None else snapshots.newest()
+    if found is not None:
+        snapshot.go_on_from(found, risks)
     for gateway, ring in enumerate(rings.orders):
         state = risks[0]["gateways"][gateway]
         state["base"] = state["taken"] = ring.cursor(ring.reader("riskd"))
@@ -173,9 +245,11 @@ def _recover_shard(context: Context, risks: Array, shard: int, rings: Rings, dur
     reader = ring.reader("riskd")
     read = ring.cursor(reader)
     through = context.wait_for(lambda: _events_written(durable, read), f"event {read} of shard {shard} in the journal")
-    commands = recorded_commands(data, shard, rings.commands[shard], durable.read(COMMANDS_WRITTEN))
+    after = int(state["sequence"]), int(state["events_read"])
+    commands = recorded_commands(data, shard, rings.commands[shard], durable.read(COMMANDS_WRITTEN), after[0])
+    events = recorded_events(data, shard, max(through, after[1]), after[1])
     later, is_lost = events_made_again(context, shard, ring), rings.commands[shard].segment.fresh
-    recover_shard(risks, shard, commands, recorded_events(data, shard, through), later, to_the_last=is_lost)
+    recover_shard(risks, shard, commands, events, later, to_the_last=is_lost)
     for gateway, orders in enumerate(rings.orders):
         if not end_shard(risks[0], gateway, shard, orders.published):
             context.logger.info("the gateway numbers its orders anew", gateway=gateway, shard=shard)
@@ -183,7 +257,14 @@ def _recover_shard(context: Context, risks: Array, shard: int, rings: Rings, dur
     state["published"] = state["sequence"]
     state["events_read"] = max(int(state["events_read"]), read)
     release(ring.record, reader, int(state["events_read"]))
-    context.logger.info("recovered", shard=shard, commands=int(state["sequence"]), events=int(state["events_read"]))
+    what = f"the snapshot of command {after[0]}" if after[0] else "no snapshot"
+    context.logger.info(
+        f"recovered shard {shard} from {what}, {int(state['sequence']) - after[0]} commands and "
+        f"{int(state['events_read']) - after[1]} events after it",
+        shard=shard,
+        commands=int(state["sequence"]),
+        events=int(state["events_read"]),
+    )
 
 
 def _events_written(durable: Durable, read: int) -> int | None:

@@ -38,7 +38,8 @@ def recover_shard(
     *,
     to_the_last: bool = False,
 ) -> None:
-    """Take in the recorded commands and events of a shard, both from the first on. Free slots are to be stacked anew after.
+    """Take in the recorded commands and events of a shard, both from where the state stands. Free slots are to be stacked anew
+    after.
 
     ``later`` has the events that the matcher makes again: they are waited for where a command cannot be taken in before them,
     and with ``to_the_last`` until those of the last command are in. Raises EnvironmentFault when the records contradict the
@@ -126,12 +127,13 @@ def events_made_again(context: Context, shard: int, ring: Ring) -> LaterEvents:
     return wait
 
 
-def recorded_commands(data: Path, shard: int, ring: Ring, through: int) -> Iterator[Array]:
-    """All commands of a shard: those in the journal, at least up to ``through``, then those that only the ring holds.
+def recorded_commands(data: Path, shard: int, ring: Ring, through: int, after: int = 0) -> Iterator[Array]:
+    """The commands of a shard after ``after``: those in the journal, at least up to ``through``, then those that only the ring
+    holds.
 
     riskd itself must not be writing now.
     """
-    reader = JournalReader(stream_folder(data, Stream.COMMANDS, shard), COMMAND)
+    reader = JournalReader(stream_folder(data, Stream.COMMANDS, shard), COMMAND, after)
     yield from reader.read(through)
     numbers = np.arange(reader.last_sequence + 1, ring.published + 1)
     assert numbers.size <= ring.capacity, "the persister holds the ring back"
@@ -139,9 +141,9 @@ def recorded_commands(data: Path, shard: int, ring: Ring, through: int) -> Itera
         yield ring.record["slots"][numbers & (ring.capacity - 1)]
 
 
-def recorded_events(data: Path, shard: int, through: int) -> Iterator[Array]:
-    """The events of a shard in the journal, at least up to ``through``, which is there."""
-    return JournalReader(stream_folder(data, Stream.EVENTS, shard), EVENT).read(through)
+def recorded_events(data: Path, shard: int, through: int, after: int = 0) -> Iterator[Array]:
+    """The events of a shard after ``after`` in the journal, at least up to ``through``, which is there."""
+    return JournalReader(stream_folder(data, Stream.EVENTS, shard), EVENT, after).read(through)
 
 
 def _check(outcome: int, shard: int, commands: Array, events: Array, cursor: Array) -> None:

@@ -3,6 +3,7 @@
 with logs.bound(account="alice", session=7): logger.info("logged on")
 """
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -36,9 +37,24 @@ def configure(format: str = "auto", level: str = "info", stream: TextIO | None =
             *(_for_people(stream) if for_people else _for_machines()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(_Steadfast(stream)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
+
+
+class _Steadfast:
+    """A stream whose disk may be full: lines are then lost, and the process that writes them is not."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def set_level(level: object) -> None:

@@ -102,6 +102,19 @@ _RECORDS: Final = """
 segment_bytes = 67108864
 # Messages a write, which is followed by one sync.
 batch_bound = 4096
+# Files below the oldest snapshot kept, once the database has them: "keep", "archive" (move into that folder) or "delete".
+# Clients can ask again for what they missed only as far back as the files go.
+old_segments = "keep"
+archive = "{data}/archive"
+
+[snapshots]
+# A start goes on from the newest, so it takes no longer the longer the exchange has run. 0: none on a timer. None is made
+# where nothing has happened since the last.
+every_s = 300.0
+# So many of each process are kept: when the newest is damaged, a start goes on from the one before.
+keep = 3
+# Make one when the exchange is stopped, too.
+at_stop = true
 
 [database]
 # sqlite:///{data}/NAME ({data} is filled in), sqlite:////ABSOLUTE/PATH or

@@ -79,6 +79,20 @@ class JournalSettings:
     segment_bytes: int = setting(64 << 20, Integer(SEGMENT_BYTES_MIN, 1 << 32, power_of_two=True))
     batch_bound: int = setting(4096, Integer(1, BATCH_BOUND))
     """Messages a batch, which is one write and one sync."""
+    old_segments: str = setting("keep", Word(("keep", "archive", "delete")))
+    """What becomes of files below the oldest snapshot kept, once the database has them."""
+    archive: str = setting("{data}/archive", Text(r"[^\x00]+", "a folder, in which {data} is filled in"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotSettings:
+    """Snapshots of matchers, riskd and gateways, from which a start goes on."""
+
+    every_s: float = setting(300.0, Number(0, 86400, "seconds (0: none on a timer)"))
+    """None is made where nothing has happened since the last."""
+    keep: int = setting(3, Integer(1, 1000))
+    """So many of each process."""
+    at_stop: bool = setting(True, Boolean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

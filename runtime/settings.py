@@ -29,6 +29,7 @@ from runtime.sections import (
     PoolSettings,
     ProcessSettings,
     RingSettings,
+    SnapshotSettings,
     setting,
 )
 from shm.records import GATEWAY_BOUND, SHARD_BOUND
@@ -67,6 +68,7 @@ class Settings:
     rings: RingSettings = RingSettings()
     pools: PoolSettings = PoolSettings()
     journal: JournalSettings = JournalSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
     control: ControlSettings = ControlSettings()
@@ -102,6 +104,11 @@ class Settings:
         tcp = f"{host}:{int(port) + gateway}" if port else ""
         return tuple(endpoint for endpoint in (ipc, tcp) if endpoint)
 
+    @property
+    def archive(self) -> Path:
+        """Where old files of the journal go, if they are to be archived."""
+        return self.data / self.journal.archive.replace("{data}", str(self.data))
+
     def control_path(self, process: str) -> Path:
         """The control socket of ``process``."""
         return self.run / f"{process}.control"
@@ -115,6 +122,7 @@ SECTIONS: Final[dict[str, type]] = {
     "rings": RingSettings,
     "pools": PoolSettings,
     "journal": JournalSettings,
+    "snapshots": SnapshotSettings,
     "database": DatabaseSettings,
     "log": LogSettings,
     "control": ControlSettings,

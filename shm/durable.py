@@ -2,7 +2,8 @@
 
   0 header             64
  64 pad                64
-128 words              64 x i8: word 0 commands durable, 16 commands written, 32 events written, 48 state
+128 words              64 x i8: word 0 commands durable, 16 commands written, 32 events written, 33 events durable,
+                             40 sync asked for (whoever wants it sets 1), 48 state
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from numba import njit
 from shm.atomics import load_acquire
 from shm.segment import HEADER, Segment
 
-COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, STATE = 0, 16, 32, 48
+COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, EVENTS_DURABLE, SYNC_ASKED, STATE = 0, 16, 32, 33, 40, 48
 DURABLE: Final = np.dtype([("header", HEADER), ("pad", "u1", (64,)), ("words", "<i8", (64,))])
 
 
@@ -46,7 +47,9 @@ class Durable:
     def create(cls, name: str, epoch: int, commands: int, events: int) -> Self:
         """Become the writer, having recovered ``commands`` and ``events``, all of them synced."""
         durable = cls(Segment.create(name, DURABLE, epoch))
-        for word, value in ((COMMANDS_DURABLE, commands), (COMMANDS_WRITTEN, commands), (EVENTS_WRITTEN, events)):
+        for word, value in ((COMMANDS_DURABLE, commands), (COMMANDS_WRITTEN, commands)):
+            durable.advance(word, value)
+        for word, value in ((EVENTS_WRITTEN, events), (EVENTS_DURABLE, events)):
             durable.advance(word, value)
         durable.segment.publish_ready()
         return durable

@@ -137,6 +137,11 @@ class JournalReader:
         """The last good one read."""
         return max(self.after, int(self._cursor["sequence"]) - 1)
 
+    @property
+    def reached(self) -> int:
+        """The last sequence that was read over, were it before ``after``; 0 before the first reading."""
+        return int(self._cursor["sequence"]) - 1 if self._segment is not None else 0
+
     def read(self, through: int | None = None) -> Iterator[Array]:
         """Arrays of records; with ``through``, of the batches up to it, all of which must be there."""
         while self._segment is not None or self._open_first():
@@ -150,6 +155,16 @@ class JournalReader:
                 yield self._checked(out[: taken * WORDS_PER_RECORD].view(self._dtype), first)[skipped:]
             stop = Stop(int(self._cursor["stop"]))
             if stop is Stop.THROUGH or (stop is not Stop.FULL and not self._open_next(stop, through)):
+                return
+
+    def each_segment(self, consume: Callable[[Any, Any, Any], int]) -> Iterator[int]:
+        """What ``consume`` returns, called until the journal's end with a segment's batch headers, its words and the cursor
+        (see ``shm.journal_kernels``): it goes over the batches, which it checks, and says in the cursor why it stopped."""
+        while self._segment is not None or self._open_first():
+            assert self._segment is not None
+            yield consume(self._segment.lines, self._segment.words, self._cursor)
+            stop = Stop(int(self._cursor["stop"]))
+            if stop is not Stop.FULL and not self._open_next(stop, None):
                 return
 
     def tail(self) -> Tail:
@@ -220,6 +235,10 @@ class JournalReader:
         proof = _kernel("find_proof")(self._segment.lines, self._segment.words, int(self._cursor["offset"]))
         if proof >= 0:
             raise self._damaged(f"{STOP_MEANING[stop]}, and a whole batch at byte {proof} was written after it was on disk")
+
+    def damaged(self, what: str) -> JournalDamaged:
+        """What is wrong at the cursor, as an exception."""
+        return self._damaged(what)
 
     def _damaged(self, what: str) -> JournalDamaged:
         assert self._segment is not None

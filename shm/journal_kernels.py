@@ -67,7 +67,7 @@ def examine(headers, words, line):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _look(headers, words, cursor):  # type: ignore[no-untyped-def]
+def look(headers, words, cursor):  # type: ignore[no-untyped-def]
     """0 if the batch at the cursor is whole and follows the one before it, else the ``Stop``."""
     line = cursor["offset"] // LINE_BYTES
     if line >= headers.shape[0]:
@@ -98,7 +98,7 @@ def walk(headers, words, cursor, through, out):  # type: ignore[no-untyped-def]
         if bound - taken < BATCH_BOUND:
             cursor["stop"] = FULL
             return taken
-        wrong = _look(headers, words, cursor)
+        wrong = look(headers, words, cursor)
         if wrong != 0:
             cursor["stop"] = wrong
             return taken
@@ -108,10 +108,17 @@ def walk(headers, words, cursor, through, out):  # type: ignore[no-untyped-def]
         length = count * WORDS_PER_RECORD
         out[taken * WORDS_PER_RECORD : taken * WORDS_PER_RECORD + length] = words[start : start + length]
         taken += count
-        cursor["synced"] = header["synced"]
-        cursor["checksum"] = header["checksum"]
-        cursor["offset"] += BATCH_HEADER_BYTES + count * RECORD_BYTES
-        cursor["sequence"] += count
+        move_on(header, cursor)
+
+
+@njit(cache=True)
+def move_on(header, cursor):  # type: ignore[no-untyped-def]
+    """From the batch at the cursor, whose ``header`` it is, to the next."""
+    count = np.int64(header["count"])
+    cursor["synced"] = header["synced"]
+    cursor["checksum"] = header["checksum"]
+    cursor["offset"] += BATCH_HEADER_BYTES + count * RECORD_BYTES
+    cursor["sequence"] += count
 
 
 @njit(cache=True)

@@ -27,6 +27,7 @@ class Reason(IntEnum):
     OVERLOADED = 1012
     RESEND_OUT_OF_RANGE = 1014
     HEARTBEAT_MISSED = 1015
+    JOURNAL_STALLED = 1016
 
     # riskd: whether the order may reach the book
     UNKNOWN_ACCOUNT = 2001

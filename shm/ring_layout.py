@@ -10,6 +10,7 @@
                           word 17          gating readers                                set at creation
                           word 32 + 16 r   last sequence that reader r has done with     reader r writes
                           word 33 + 16 r   1 while it holds the writer back, 2 cut loose
+                          word 288         of commands: the last SNAPSHOT numbered       writer writes, before publishing it
 4608 slots      capacity records; sequence s lies in slot s & (capacity - 1)
 """
 
@@ -30,10 +31,11 @@ STATE: Final = 1  # added to a reader's cursor word
 GATING, LOOSE = 1, 2
 WORDS: Final = 512
 NAME_BYTES: Final = 24
+SNAPSHOT_MARK: Final = FIRST_READER + READER_BOUND * LINE
 UNPUBLISHED_BOUND: Final = 128
 """A writer writes at most this many slots ahead of what it has published: that is how a tap knows what it can trust."""
 
-assert FIRST_READER + READER_BOUND * LINE <= WORDS
+assert SNAPSHOT_MARK + LINE <= WORDS
 
 
 RING_WORDS: Final = np.dtype([("words", "<i8", (WORDS,))])

@@ -77,14 +77,16 @@ class PlainJournal:
         return np.concatenate(self.written) if self.written else np.zeros(0, self.dtype)
 
 
-def write_records(data: Path, stream: Stream, shard: int, made: np.ndarray, batch: int, epoch: int = EPOCH) -> None:
-    """Append ``made`` to a stream as the persister does, ``batch`` records at a time."""
+def write_records(
+    data: Path, stream: Stream, shard: int, made: np.ndarray, batch: int, epoch: int = EPOCH, synced: bool = False
+) -> None:
+    """Append ``made`` to a stream as the persister does, ``batch`` records at a time, ``synced`` each or at the end."""
     dtype = COMMAND if stream is Stream.COMMANDS else EVENT
     tail, _ = recover_stream(stream_folder(data, stream, shard), dtype, epoch)
     buffer = BatchBuffer(BATCH_BOUND)
     with ThreadPoolExecutor(1) as background:
         writer = StreamWriter(data, stream, shard, epoch, tail, 1 << 20, background)
-        done = 0
+        writer.each_synced, done = synced, 0
         while done < len(made):
             count = min(batch, writer.room(), len(made) - done)
             piece = np.ascontiguousarray(made[done : done + count])

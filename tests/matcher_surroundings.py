@@ -9,7 +9,7 @@ import structlog
 
 from matcher_streams import ACCOUNTS, INSTRUMENTS, LEVELS, ORDERS
 from runtime.faults import StopRequested
-from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN
+from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_DURABLE, EVENTS_WRITTEN, STATE, SYNC_ASKED, JournalState
 from shm.records import COMMAND, EVENT
 from shm.ring import Ring, publish, release
 
@@ -19,24 +19,29 @@ COMMANDS, EVENTS = 256, 4096
 class Surroundings:
     """A Context in one process's own memory. ``grow`` is called whenever the agent waits for the journal."""
 
-    process, number = "matcher.0", 0
+    process, number, epoch = "matcher.0", 0, 0xE70C
     own = SimpleNamespace(huge_pages=False)
     logger = structlog.get_logger()
 
     def __init__(self, data, events_capacity=EVENTS):
         pools = SimpleNamespace(instruments=INSTRUMENTS, accounts=ACCOUNTS, orders=ORDERS, levels=LEVELS)
         instruments = [SimpleNamespace(symbol=f"S{k}") for k in range(INSTRUMENTS)]
-        self.settings = SimpleNamespace(matchers=1, pools=pools, instruments=instruments, data=data)
+        snapshots = SimpleNamespace(every_s=0, keep=2, at_stop=False)
+        self.settings = SimpleNamespace(
+            matchers=1, pools=pools, instruments=instruments, data=data, snapshots=snapshots, durability="disk"
+        )
+        self.doorbells = SimpleNamespace(ring=lambda bell: None)
         self.commands = Ring.private(COMMAND, COMMANDS, gating=("matcher",))
         self.events = Ring.private(EVENT, events_capacity, gating=("persister",))
-        self.words = {EVENTS_WRITTEN: 0, COMMANDS_WRITTEN: 0}
+        self.words = dict.fromkeys((EVENTS_WRITTEN, EVENTS_DURABLE, COMMANDS_WRITTEN, COMMANDS_DURABLE, SYNC_ASKED), 0)
+        self.words[STATE] = JournalState.WRITING
         self.stopping, self.relaxed, self.grow = False, 0, lambda: None
 
     def neighbours(self):
         return ("riskd", "persister")
 
     def attach_durable(self, shard):
-        return SimpleNamespace(read=self.words.__getitem__)
+        return SimpleNamespace(read=self.words.__getitem__, advance=self.words.__setitem__)
 
     def create_ring(self, name, base=0):
         return self.events

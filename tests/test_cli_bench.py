@@ -22,6 +22,15 @@ def run(*words):
     return json.loads(found.stdout)
 
 
+@pytest.mark.slow
+def test_the_recovery_benchmark_prints_what_it_is_held_to():
+    """Ratio, seconds, pause; beside them every run."""
+    found = run("recovery")
+    assert found.keys() >= {"replay_ratio", "ready_s", "pause_ms", "pause_cpu_ms", "ready_runs_s", "runs_s", "host"}
+    assert found["commands"] >= 5_000
+    assert found["resting"] >= 1_000
+
+
 @pytest.mark.parametrize("word", KEYS)
 def test_a_benchmark_prints_the_keys_that_it_is_compared_by(word):
     """Beside them, the host that the figures belong to."""

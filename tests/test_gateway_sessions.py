@@ -13,7 +13,7 @@ from gateway_world import KEYS, Wired, World
 from pinion.codec import decode, encode
 from pinion.protocol import EXECUTION_REPORT, Kind, LogonFlag, ReportKind
 from runtime.faults import EnvironmentFault
-from shm.durable import COMMANDS_WRITTEN
+from shm.durable import COMMANDS_WRITTEN, STATE, JournalState
 from shm.reasons import Reason
 from shm.records import EventFlag, EventKind
 from waiting import wait_until
@@ -198,6 +198,33 @@ def test_a_resend_out_of_range_is_refused(world: World, shard: int, after: int) 
     alice.send(alice.message(Kind.RESEND_REQUEST, request_id=4, shard=shard, after_sequence=after))
     reject = alice.reject()
     assert (reject["reason"], reject["request_id"]) == (Reason.RESEND_OUT_OF_RANGE, 4)
+
+
+def test_a_resend_of_what_is_no_longer_there_is_refused(world: World) -> None:
+    """The journal's old files are gone: the client is told what there is."""
+    alice = world.client("alice")
+    for number in range(1, 8):
+        alice.send(alice.order(number))
+        alice.reports(1)
+    world.gateway._histories[0].begins = lambda: 5
+    alice.send(alice.message(Kind.RESEND_REQUEST, request_id=4, shard=0, after_sequence=3))
+    reject = alice.reject()
+    assert (reject["reason"], bytes(reject["text"])) == (Reason.RESEND_OUT_OF_RANGE, b"events are 5 to 7")
+    alice.send(alice.message(Kind.RESEND_REQUEST, request_id=5, shard=0, after_sequence=4))
+    assert len(alice.reports(3)) == 3
+
+
+def test_nothing_is_taken_in_while_the_journal_stalls(world: World) -> None:
+    """Every order is refused with the reason; as soon as it is written again they are taken."""
+    alice = world.client("alice")
+    world.durables[0].advance(STATE, JournalState.STALLED)
+    wait_until(lambda: world.gateway.do_work() or world.gateway._state["refusing"] != 0, 5, "the gateway to see it")
+    alice.send(alice.order(1))
+    assert alice.reject()["reason"] == Reason.JOURNAL_STALLED
+    world.durables[0].advance(STATE, JournalState.WRITING)
+    wait_until(lambda: world.gateway.do_work() or world.gateway._state["refusing"] == 0, 5, "the gateway to see it")
+    alice.send(alice.order(2))
+    assert len(alice.reports(1)) == 1
 
 
 def _repeat(world: World, flags: EventFlag | int = EventFlag.LAST) -> None:

@@ -30,7 +30,7 @@ PACKAGES_OF = {
     "riskd": KERNELS,
     "matcher": KERNELS,
     "persister": KERNELS | {"alembic", "psycopg2", "sqlalchemy"},
-    "cli": {"click", "numpy", "rich", "sqlalchemy"},
+    "cli": {"click", "numpy", "pyarrow", "rich", "sqlalchemy"},
     "bench": KERNELS | {"matplotlib", "rich", "zmq"},
 }
 """The packages from outside that each room may import, besides the standard library."""

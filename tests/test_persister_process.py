@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import persister.stream_writer
 from conftest import Place
 from persister_rig import Rig, environment_of, settings_of
 from runtime.faults import EnvironmentFault, FaultStatus
 from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, STATE, Durable, JournalState
-from shm.journal import Stream
+from shm.journal import Stream, segments, stream_folder
 from shm.ring import release
 from trading_story import Story
 from waiting import wait_until
@@ -134,28 +135,101 @@ def test_a_gap_between_journal_and_ring_is_a_bug(place: Place) -> None:
     rig.close()
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_a_write_that_fails_stalls_the_journal(start: Starter, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """The process ends with a sentence, everybody can see why nothing moves, and nothing counts as taken or durable."""
-    rig = start()
-    commands, _ = some()
-    rig.write("commands.0", commands[:100])
-    rig.work()
-    words = durable(rig)
+def failing(code: int) -> Callable[..., int]:
+    """What a function of ``os`` does on a disk that fails."""
 
     def fail(*_: Any) -> int:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "pwritev", fail)
+    return fail
+
+
+@pytest.mark.parametrize("level", ["disk", "memory"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_write_that_fails_stalls_the_journal_until_it_works(
+    start: Starter, monkeypatch: pytest.MonkeyPatch, code: int, level: str
+) -> None:
+    """Everybody can see why nothing moves, nothing counts as taken or durable; then it goes on where it was, by itself."""
+    rig = start(durability=level)
+    commands, events = some()
+    rig.write("commands.0", commands[:100])
+    rig.work()
+    words = durable(rig)
+    monkeypatch.setattr(os, "pwritev", failing(code))
     rig.write("commands.0", commands[100:])
-    with pytest.raises(EnvironmentFault, match=os.strerror(code)) as caught:
-        rig.work()
-    monkeypatch.undo()
-    assert caught.value.status is FaultStatus.INPUT_OUTPUT
+    rig.write("events.0", events)
+    rig.work()
     assert words.read(STATE) == JournalState.STALLED
-    assert words.read(COMMANDS_DURABLE) == words.read(COMMANDS_WRITTEN) == 100
+    assert words.read(COMMANDS_WRITTEN) == 100
     ring = rig.rings["commands.0"]
     assert ring.cursor(ring.reader("persister")) == 100
+    status = rig.agent.status()
+    assert (status["state"], status["problem"]) == ("stalled", os.strerror(code))
+    wait_until(lambda: rig.agent.do_work() == 0 and rig.agent._mend_at_ns - time.monotonic_ns() > 10**8, 5, "a try to mend")
+    assert words.read(STATE) == JournalState.STALLED
+    monkeypatch.undo()
+    wait_until(lambda: rig.agent.do_work() > 0, 5, "the journal to be written again")
+    rig.work()
+    assert words.read(STATE) == JournalState.WRITING
+    assert "state" not in rig.agent.status()
+    assert rig.journal(Stream.COMMANDS).tobytes() == commands.tobytes()
+    assert rig.journal(Stream.EVENTS).tobytes() == events.tobytes()
+
+
+def test_a_file_that_cannot_be_made_stalls_the_journal_until_it_can(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full when the next file is due; it is not taken for mended while there is still no room."""
+    rig = start()
+    monkeypatch.setattr(persister.stream_writer, "prepare", failing(errno.ENOSPC))
+    commands, _ = some()
+    rig.write("commands.0", commands)
+    rig.work()
+    words = durable(rig)
+    for _ in range(3):
+        before = rig.agent._mend_at_ns
+        wait_until(lambda before=before: rig.agent.do_work() == 0 and rig.agent._mend_at_ns > before, 5, "a try to mend")
+        assert words.read(STATE) == JournalState.STALLED
+    monkeypatch.undo()
+    wait_until(lambda: rig.agent.do_work() > 0, 5, "the journal to be written again")
+    rig.work()
+    assert rig.journal(Stream.COMMANDS).tobytes() == commands.tobytes()
+
+
+def test_a_sync_that_failed_is_never_believed(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the next one works: what it was to put on disk is written again before that."""
+    rig = start(durability="memory")
+    commands, _ = some()
+    steps: list[str] = []
+    write, sync = os.pwritev, os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
+    rig.write("commands.0", commands)
+    wait_until(lambda: rig.agent.do_work() == 0 and durable(rig).read(STATE) == JournalState.STALLED, 10, "a sync to fail")
+    assert durable(rig).read(COMMANDS_DURABLE) == 0
+    monkeypatch.setattr(os, "pwritev", lambda *words: steps.append("write") or write(*words))
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: steps.append("sync") or sync(descriptor))
+    wait_until(lambda: rig.agent.do_work() == 0 and durable(rig).read(STATE) == JournalState.WRITING, 10, "it to be mended")
+    assert steps[:2] == ["write", "sync"]
+    assert durable(rig).read(COMMANDS_DURABLE) == len(commands)
+    assert rig.journal(Stream.COMMANDS).tobytes() == commands.tobytes()
+
+
+def test_what_memory_has_lost_too_ends_the_persister(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a status of its own, and nothing of it ever told to be durable."""
+    rig = start(durability="memory")
+    monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
+    rig.write("commands.0", some()[0])
+    wait_until(lambda: rig.agent.do_work() == 0 and durable(rig).read(STATE) == JournalState.STALLED, 10, "a sync to fail")
+    ((_, path),) = segments(stream_folder(rig.settings.data, Stream.COMMANDS, 0))
+    with path.open("r+b") as file:
+        file.seek(5000)
+        file.write(bytes(3000))
+    with pytest.raises(EnvironmentFault, match="could not be synced") as caught:
+        wait_until(rig.agent.do_work, 10, "it to end")
+    monkeypatch.undo()
+    assert caught.value.status is FaultStatus.INPUT_OUTPUT
+    assert durable(rig).read(COMMANDS_DURABLE) == 0
+    with pytest.raises(EnvironmentFault):
+        rig.agent.close()
+    rig.close()
 
 
 def test_status_tells_how_far_it_is(start: Starter) -> None:
