@@ -51,8 +51,8 @@ format: $(INSTALLED) ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## measure rings, matcher and the whole path (an idle machine, some minutes)
-	@for what in ring matcher wire; do echo "== pinion bench $$what"; $(BIN)/pinion bench $$what || exit 1; done
+bench: $(INSTALLED) ## measure rings, matcher, the whole path and the database (an idle machine, some minutes)
+	@for what in ring matcher wire database; do echo "== pinion bench $$what"; $(BIN)/pinion bench $$what || exit 1; done
 
 wheel: $(INSTALLED) ## build the wheel into dist/
 	@echo "== building the wheel into dist/"

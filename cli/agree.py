@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cli import database_story, profit, story
 from cli.output import Failure
 from matcher.engine import Engine
-from persister.positions import Position, position_of
+from persister.positions import Position
 from runtime import control
 from runtime.settings import Settings
 from shm.journal import JournalReader, Stream, stream_folder
@@ -52,7 +52,7 @@ def compare(settings: Settings, reports: NDArray[Any], since: dict[int, int] | N
     compared, and no positions: for an exchange that has a past, or other clients.
     """
     wait_for_rest(settings, reports)
-    rows, positions = database_story.read(settings.database.url)
+    rows, positions = database_story.read(*settings.database_urls)
     tellings = {
         "client": story.of_reports(reports, settings.instruments),
         "journal": of_journal(settings),
@@ -109,7 +109,7 @@ def _since(stories: NDArray[Any], since: dict[int, int], accounts: NDArray[Any])
 def _position_differences(ours: dict[tuple[int, int], Position], theirs: dict[tuple[int, int], Position]) -> list[str]:
     """An account that never traded may have a row of zeros, or none."""
     keys = sorted(ours.keys() | theirs.keys())
-    flat = position_of(0, 0, 0, 0)
+    flat = Position()
     pairs = [(key, ours.get(key, flat), theirs.get(key, flat)) for key in keys]
     return [f"account {key[0]} instrument {key[1]}: client {a} / database {b}" for key, a, b in pairs if a != b]
 

@@ -20,7 +20,7 @@ def tiny_option(command: Command) -> Command:
 
 @click.group()
 def bench() -> None:
-    """Measure the rings, the matcher and the whole path.
+    """Measure the rings, the matcher, the whole path and the database.
 
     Figures mean something only beside others of the same run on the same idle machine.
 
@@ -139,6 +139,26 @@ def recovery(commands: int, resting: int, as_json: bool, tiny: bool) -> None:
         )
     }
     _show("recovery", found, rows, as_json)
+
+
+@bench.command()
+@click.option("--url", help="A PostgreSQL database that is empty and may be lost; default: a throwaway server of its own.")
+@click.option("--orders", type=click.IntRange(1), default=400_000, show_default=True, help="Requests in the journal.")
+@json_option
+@tiny_option
+def database(url: str | None, orders: int, as_json: bool, tiny: bool) -> None:
+    """The journal into PostgreSQL, rows a second, beside a bare binary COPY of the same rows into the same tables.
+
+    \b
+    Example:
+      pinion bench database --json
+      pinion bench database --url postgresql+psycopg2://me@db/scratch
+    """
+    from cli.bench_database import measure
+
+    found = measure(url, 3_000 if tiny else orders, 1 if tiny else 5)
+    rows = {"follower": {"rows a second": found["rows_per_s"]}, "bare COPY": {"rows a second": found["copy_rows_per_s"]}}
+    _show(f"database: {found['rows']:,} rows of {found['events']:,} events; ratio {found['ratio']}", found, rows, as_json)
 
 
 def _rates(figures: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,14 @@ from persister.tables import EXECUTIONS, ORDERS, POSITIONS, REJECTED
 _SAME: Final = ("shard", "order_id", "account", "client_order_id", "instrument", "side", "status", "executed", "leaves")
 
 
-def read(url: str) -> tuple[NDArray[Any], dict[tuple[int, int], Position]]:
-    """All orders (dtype ``STORY``, sorted by shard and order id), and (account, instrument) -> position."""
+def read(*urls: str) -> tuple[NDArray[Any], dict[tuple[int, int], Position]]:
+    """All orders (dtype ``STORY``, sorted by shard and order id), and (account, instrument) -> position, of all databases."""
+    parts = [_read(url) for url in urls]
+    stories = np.concatenate([stories for stories, _ in parts])
+    return np.sort(stories, order=["shard", "order_id"]), {key: held for _, mine in parts for key, held in mine.items()}
+
+
+def _read(url: str) -> tuple[NDArray[Any], dict[tuple[int, int], Position]]:
     engine = sqlalchemy.create_engine(url)
     try:
         with engine.connect() as connection:
@@ -38,18 +44,14 @@ def _orders(connection: sqlalchemy.Connection) -> NDArray[Any]:
 
 
 def _add_trades(stories: NDArray[Any], connection: sqlalchemy.Connection) -> None:
-    """Count each order's trades and their money, as aggressor and at rest."""
-    for role in ("aggressor", "resting"):
-        order = EXECUTIONS.c[f"{role}_order_id"]
-        total = sqlalchemy.func.sum(EXECUTIONS.c.notional)
-        query = sqlalchemy.select(EXECUTIONS.c.shard, order, sqlalchemy.func.count(), total)
-        rows = np.array(
-            [tuple(map(int, row)) for row in connection.execute(query.group_by(EXECUTIONS.c.shard, order))], np.int64
-        )
-        if len(rows):
-            place = _places(stories, rows[:, 0], rows[:, 1])
-            stories["trades"][place] += rows[:, 2]
-            stories["value"][place] += rows[:, 3]
+    """Count each order's trades and their money."""
+    order, total = (EXECUTIONS.c.shard, EXECUTIONS.c.order_id), sqlalchemy.func.sum(EXECUTIONS.c.notional)
+    query = sqlalchemy.select(*order, sqlalchemy.func.count(), total).group_by(*order)
+    rows = np.array([tuple(map(int, row)) for row in connection.execute(query)], np.int64)
+    if len(rows):
+        place = _places(stories, rows[:, 0], rows[:, 1])
+        stories["trades"][place] = rows[:, 2]
+        stories["value"][place] = rows[:, 3]
 
 
 def _places(stories: NDArray[Any], shard: NDArray[Any], order_id: NDArray[Any]) -> NDArray[np.intp]:

@@ -20,12 +20,14 @@ COMMANDS: Final = {
     "snapshot": "Write a snapshot of every process, from which the next start goes on.",
     "book": "Print an instrument's order book.",
     "journal": "Look into the journal, check it, write it out, replay it, and cut it.",
+    "db": "Look after the database: schema, progress, backups.",
+    "report": "Print profit, trades, win rate and fees BY account, instrument, day, or any of them together.",
     "replay": "Drive a file of commands through an exchange and check it.",
     "verify": "Hold the matcher to a second one, written for reading, on random streams.",
     "demo": "Start an exchange, trade on it, check its books, leave nothing behind.",
     "warm": "Compile every kernel into the cache.",
     "config": "Write a sample of the settings, or check a file.",
-    "bench": "Measure the rings, the matcher and the whole path.",
+    "bench": "Measure the rings, the matcher, the whole path and the database.",
 }
 """Word -> the line that ``pinion --help`` prints for it. The command itself is ``cli/<word>.py``'s function of that name."""
 

@@ -7,21 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.story import sizes
-from persister.positions import Position, position_of
-from pinion.protocol import ReportKind, Side
+from persister.positions import Position, after
+from pinion.protocol import Liquidity, ReportKind, Side
 from runtime.sections import Instrument
 
 
 def positions(reports: NDArray[Any], instruments: Sequence[Instrument]) -> dict[tuple[int, int], Position]:
     """(account, instrument) -> its position, from the TRADE reports of all accounts."""
     trades = reports[reports["report"] == ReportKind.TRADE]
+    # As the books take them: in the order of events, and of one trade the aggressor's side first.
+    trades = trades[np.lexsort((trades["liquidity"] == Liquidity.MAKER, trades["event_sequence"], trades["shard"]))]
     number, buys = trades["instrument"], trades["side"] == Side.BUY
     ticks, lots = trades["price"] // sizes(instruments, "tick_size")[number], trades["quantity"]
     money = ticks * (lots // sizes(instruments, "lot_size")[number]) * sizes(instruments, "tick_value")[number]
-    keys, place = np.unique(trades[["account", "instrument"]], return_inverse=True)
-    sums = np.zeros((len(keys), 4), np.int64)
-    np.add.at(sums, place.reshape(-1), np.column_stack((lots * buys, lots * ~buys, money * buys, money * ~buys)))
-    return {key: position_of(*row) for key, row in zip(keys.tolist(), sums.tolist(), strict=True)}
+    held: dict[tuple[int, int], Position] = {}
+    keys = zip(trades["account"].tolist(), number.tolist(), strict=True)
+    for key, quantity, worth in zip(keys, np.where(buys, lots, -lots).tolist(), money.tolist(), strict=True):
+        held[key] = after(held.get(key, Position()), quantity, worth)
+    return held
 
 
 def last_prices(reports: NDArray[Any]) -> dict[int, int]:

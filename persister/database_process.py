@@ -12,15 +12,18 @@ import os
 import select
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy import select as select_rows
 from sqlalchemy.exc import SQLAlchemyError
 
 from persister.database_child import URL_VARIABLE
 from persister.database_link import DatabaseLink, DatabaseState
 from persister.loader import Loader, UnfitDatabase
+from persister.placement import Placement
 from persister.schema import upgrade
 from persister.sinks import open_engine, shown
 from runtime.epoch import read_epoch
@@ -41,9 +44,11 @@ class Follower:
         self._options, self._url = options, url
         self._link = DatabaseLink(options.link)
         self._engine: Engine | None = None
-        self._parent = select.poll()
+        self._ends = select.poll()
+        self._server = -1
+        self._is_cut_off = False
         with contextlib.suppress(ProcessLookupError):
-            self._parent.register(os.pidfd_open(options.parent), select.POLLIN)
+            self._ends.register(os.pidfd_open(options.parent), select.POLLIN)
 
     def run(self) -> None:
         """Until stopped. A failure costs a wait, and is said once, however often it happens."""
@@ -65,23 +70,33 @@ class Follower:
 
     def _follow(self) -> None:
         """Connect and commit batch after batch; returns when told to stop."""
-        options, link = self._options, self._link
+        options = self._options
         epoch = read_epoch(options.data)
         assert epoch is not None, "the persister makes it before it starts this process"
         self._engine = self._engine or open_engine(self._url)
         with self._engine.connect() as connection:
             with connection.begin():
                 upgrade(connection)
-            loader = Loader(connection, options.data, options.shards, epoch)
-            self._report(loader)
-            wait_s = 0.0
-            while not self._orphaned(wait_s):
-                did = self._round(loader)
-                if link.state is not DatabaseState.FOLLOWING:  # not before: a database may connect and still be locked
-                    link.say(DatabaseState.FOLLOWING, shown(self._url))
-                if link.stop and not did:
-                    return
-                wait_s = 0.0 if did else min(max(2 * wait_s, IDLE_WAIT_S_MIN), IDLE_WAIT_S_MAX)
+            placement = Placement(options.part, options.parts)
+            with closing(Loader(connection, options.data, options.shards, epoch, placement)) as loader:
+                self._watch(connection)
+                self._follow_by(loader, connection)
+
+    def _follow_by(self, loader: Loader, connection: Connection) -> None:
+        link = self._link
+        self._report(loader)
+        wait_s = 0.0
+        while not self._orphaned(wait_s):
+            if self._is_cut_off:  # and may have lost what it said was committed
+                with connection.begin():
+                    connection.execute(select_rows(1))
+            did = self._round(loader)
+            if link.state is not DatabaseState.FOLLOWING:  # not before: a database may connect and still be locked
+                moved = f"; handed over {loader.moved} accounts to databases that are new" if loader.moved else ""
+                link.say(DatabaseState.FOLLOWING, shown(self._url) + moved)
+            if link.stop and not did:
+                return
+            wait_s = 0.0 if did else min(max(2 * wait_s, IDLE_WAIT_S_MIN), IDLE_WAIT_S_MAX)
 
     def _round(self, loader: Loader) -> int:
         """A transaction of each shard. How many events."""
@@ -110,13 +125,25 @@ class Follower:
         if (state, text) != (self._link.state, self._link.text):
             self._link.say(state, text)
 
+    def _watch(self, connection: Connection) -> None:
+        """Notice the end of the server's connection also while there is nothing to ask."""
+        driver: Any = connection.connection.driver_connection
+        if hasattr(driver, "fileno"):
+            self._server = driver.fileno()
+            self._ends.register(self._server, select.POLLIN)
+
     def _let_go(self) -> None:
+        if self._server >= 0:
+            self._ends.unregister(self._server)
+        self._server, self._is_cut_off = -1, False
         if self._engine is not None:
             self._engine.dispose()
 
     def _orphaned(self, timeout_s: float) -> bool:
-        """Wait so long for the persister's death; was that it?"""
-        return bool(self._parent.poll(timeout_s * 1000)) or os.getppid() != self._options.parent
+        """Wait so long for the persister's death, or the server's; was it the persister's?"""
+        heard = {descriptor for descriptor, _ in self._ends.poll(timeout_s * 1000)}
+        self._is_cut_off = self._server in heard
+        return bool(heard - {self._server}) or os.getppid() != self._options.parent
 
 
 def main(arguments: list[str]) -> int:
@@ -125,6 +152,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--shards", type=int, required=True)
     parser.add_argument("--link", type=int, required=True, help="descriptor of the memory shared with the persister")
+    parser.add_argument("--part", type=int, default=0, help="which of the databases this one is, from 0")
+    parser.add_argument("--parts", type=int, default=1, help="over how many databases the accounts are spread")
     parser.add_argument("--parent", type=int, required=True, help="the persister's process id")
     parser.add_argument("--batch-rows", type=int, required=True)
     parser.add_argument("--retry-s", type=float, required=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from persister.database_child import DatabaseChild
+from persister.databases import Databases
 from persister.recovery import check_events_follow, known_by_snapshots, recover_stream
 from persister.retention import Retention
 from persister.stream_writer import StreamWriter, UnsyncedLost
@@ -37,14 +37,8 @@ class Persister(Agent):
         self.wakes = context.neighbours()
         self._context, self._shards, self._background = context, shards, background
         self._batch = BatchBuffer(context.settings.journal.batch_bound)
-        self._database = DatabaseChild(context.settings, context.logger)
-        link = self._database.link
-        self._retention = Retention(
-            context.settings,
-            context.epoch,
-            lambda shard: (link.commands_done(shard), link.events_done(shard)),
-            context.logger,
-        )
+        self._databases = Databases(context.settings, context.logger)
+        self._retention = Retention(context.settings, context.epoch, self._databases.settled, context.logger)
         self._tend_at_ns = self._sync_at_ns = self._mend_at_ns = 0
         self._problem = ""
         """Why the journal is not written now; empty while it is."""
@@ -108,7 +102,7 @@ class Persister(Agent):
                 shard.mend()
         except OSError as error:
             self._problem = error.strerror or str(error)
-            self._database.tend()
+            self._databases.tend()
             self._count()
             return False
         except UnsyncedLost as error:
@@ -120,7 +114,7 @@ class Persister(Agent):
     def allow(self, number: int) -> None:
         """Let the database read what the journal of shard ``number`` safely holds by now."""
         shard = self._shards[number]
-        self._database.link.allow(number, shard.safe, shard.events.last_sequence)
+        self._databases.allow(number, shard.safe, shard.events.last_sequence)
 
     def drained(self) -> bool:
         """Is everything in the rings in the journal, as safely as the durability asks?"""
@@ -133,9 +127,9 @@ class Persister(Agent):
         finally:
             self._background.shutdown()
             self._retention.close()
-            reached = self._database.finish(DATABASE_BOUND_S)
+            reached = self._databases.finish(DATABASE_BOUND_S)
         if not reached:
-            backlog = self._database.link.backlog(len(self._shards))
+            backlog = self._databases.backlog
             self._context.logger.warning("the database has not reached the end of the journal", backlog=backlog)
 
     def _close_journal(self) -> None:
@@ -163,7 +157,7 @@ class Persister(Agent):
                 }
                 for number, shard in enumerate(self._shards)
             },
-            "database": self._database.status(),
+            "database": self._databases.status(),
         }
 
     def _tend(self, now_ns: int) -> None:
@@ -172,7 +166,7 @@ class Persister(Agent):
         if at_once:
             self._sync_at_ns = now_ns + SYNC_BEHIND_INTERVAL_NS
         self._guarded(lambda: self._sync_behind(at_once))
-        self._database.tend()
+        self._databases.tend()
         self._retention.tend()
         self._count()
 
@@ -182,13 +176,13 @@ class Persister(Agent):
         return 0
 
     def _count(self) -> None:
-        counters, link = self._context.counters, self._database.link
+        counters = self._context.counters
         values = {
             "commands_journaled": sum(shard.commands.last_sequence for shard in self._shards),
             "events_journaled": sum(shard.events.last_sequence for shard in self._shards),
             "journal_stalled": int(bool(self._problem)),
-            "database_backlog": link.backlog(len(self._shards)),
-            "database_failures": link.failures,
+            "database_backlog": self._databases.backlog,
+            "database_failures": self._databases.failures,
         }
         for name, value in values.items():
             counters.set(self._places[name], value)

@@ -1,107 +1,99 @@
-"""From events to rows, a batch at a time and column by column: numpy in, columns out, no loop over events.
+"""From events to the rows of orders and their history, a batch at a time and column by column: numpy in, columns out, no loop
+over events.
 
-A batch gives new executions (one a trade), new orders (accepted or rejected in the batch, with what else the batch
-did to them), changes of older orders, and what each account bought and sold. ``tests`` hold all of it against a loop
-in plain Python.
+A batch gives new orders (accepted or rejected in the batch, with what else the batch did to them), changes of older orders,
+and a row of history for each event and order that it touched. ``tests`` hold all of it against a loop in plain Python.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
+from persister.placement import Array, Placement
+from persister.scales import Scales
 from persister.tables import CANCELLED, FILLED, OPEN, REJECTED
-from shm.records import CommandKind, EventKind, OrderFlag, Side
+from shm.records import CommandKind, EventKind, OrderFlag
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Columns = dict[str, Array]
+
+
+class Picked:
+    """Some records of an array, in an order: a column of them is read when it is asked for, the records are never copied
+    whole (two cache lines each, of which a table wants a few fields)."""
+
+    def __init__(self, records: Array, index: Array) -> None:
+        self.records, self.index = records, index
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, name: str) -> Array:
+        """A column."""
+        return np.asarray(self.records[name][self.index])
+
+    def where(self, chosen: Array) -> "Picked":
+        """Some of them: a mask, or places."""
+        return Picked(self.records, self.index[chosen])
+
+    def view(self, dtype: Any) -> Array:
+        """Copies of the records whole, as another dtype."""
+        return self.records[self.index].view(dtype)
+
+
+Commands = Callable[[Array], Picked]
+"""Gives the commands that have these sequences."""
 
 SETTING_TERMS: Final = (EventKind.ACCEPTED, EventKind.REPLACED, EventKind.RESTATED)
 """Events whose price and quantity are the order's from then on."""
 TOUCHING: Final = (*SETTING_TERMS, EventKind.TRADE, EventKind.CANCELLED, EventKind.TRIGGERED)
 
 
-@dataclass
-class Scales:
-    """What turns ticks and lots into wire units and money, by instrument; and the names of the columns below."""
-
-    tick_size: Array
-    lot_size: Array
-    tick_value: Array
-
-    @classmethod
-    def empty(cls) -> "Scales":
-        """No instrument known."""
-        return cls(*(np.zeros(0, np.int64) for _ in range(3)))
-
-    def define(self, instrument: int, tick_size: int, lot_size: int, tick_value: int) -> None:
-        """From now on ``instrument`` is known."""
-        missing = max(0, instrument + 1 - len(self.tick_size))
-        for name, value in (("tick_size", tick_size), ("lot_size", lot_size), ("tick_value", tick_value)):
-            grown = np.concatenate([getattr(self, name), np.zeros(missing, np.int64)])
-            grown[instrument] = value
-            setattr(self, name, grown)
+def rows_where(columns: Columns, chosen: Array) -> Columns:
+    """Some of the rows."""
+    return {name: column[chosen] for name, column in columns.items()}
 
 
-def _of_kind(events: Array, kind: EventKind) -> Array:
-    return events[events["kind"] == kind]
+def _among(kinds: Array, wanted: tuple[EventKind, ...]) -> Array:
+    """Which of ``kinds`` (u1) are wanted: a table of 256 is faster than a search."""
+    table = np.zeros(256, bool)
+    table[list(wanted)] = True
+    return table[kinds]
 
 
-def executions(events: Array, shard: int, scales: Scales) -> Columns:
-    """A row for each trade."""
-    trades = _of_kind(events, EventKind.TRADE)
-    instrument = trades["instrument"]
-    return {
-        "shard": np.full(len(trades), shard),
-        "event_sequence": trades["sequence"],
-        "command_sequence": trades["command_sequence"],
-        "instrument": instrument,
-        "aggressor_side": trades["side"],
-        "price": trades["price"] * scales.tick_size[instrument],
-        "quantity": trades["quantity"] * scales.lot_size[instrument],
-        "notional": trades["price"] * trades["quantity"] * scales.tick_value[instrument],
-        "aggressor_order_id": trades["order_id"],
-        "aggressor_client_order_id": trades["client_order_id"].view(np.int64),
-        "aggressor_account": trades["account"],
-        "resting_order_id": trades["resting_order_id"],
-        "resting_client_order_id": trades["resting_client_order_id"].view(np.int64),
-        "resting_account": trades["resting_account"],
-        "time_ns": trades["time_ns"],
-    }
-
-
-def _entered_terms(commands: Array, ticks: Array, lots: Array) -> Columns:
+def _entered_terms(commands: Picked, ticks: Array, lots: Array) -> Columns:
     """What NEW ``commands`` say beyond price and quantity, given the wire units that a tick and a lot of each are worth."""
-    is_price = commands["flags"] & OrderFlag.BASIS_POINTS == 0
+    names = ("expiry_ns", "flags", "self_trade_group", "self_trade_rule")
+    as_they_are = {name: commands[name] for name in names}
+    is_price = as_they_are["flags"] & OrderFlag.BASIS_POINTS == 0
     return {
         "stop_price": commands["stop_price"] * np.where(is_price, ticks, 1),
         "display_quantity": commands["display_quantity"] * lots,
         "minimum_quantity": commands["minimum_quantity"] * lots,
-        **{name: commands[name] for name in ("expiry_ns", "flags", "self_trade_group", "self_trade_rule")},
+        **as_they_are,
     }
 
 
-def rejected_orders(events: Array, commands: Array, shard: int, scales: Scales) -> Columns:
-    """A row for each order that was refused. ``commands`` holds the commands of the events, one for each.
+def rejected_orders(events: Array, commands: Commands, shard: int, scales: Scales, placement: Placement) -> Columns:
+    """A row for each order that was refused.
 
     What riskd refused carries prices and quantities as the client sent them, in wire units already.
     """
-    chosen = (events["kind"] == EventKind.REJECTED) & (commands["kind"] == CommandKind.NEW)
-    refused, asked = events[chosen], commands[chosen]
-    zeros = np.zeros(len(refused), np.int64)
-    known = (asked["verdict"] == 0) & (asked["instrument"] < len(scales.tick_size))
+    chosen = np.flatnonzero(events["kind"] == EventKind.REJECTED)
+    refused = Picked(events, chosen[events["flags"][chosen] == CommandKind.NEW])
+    asked = commands(refused["command_sequence"])
+    mine = placement.holds(asked["account"])
+    refused, asked = refused.where(mine), asked.where(mine)
+    zeros, instrument = np.zeros(len(refused), np.int64), asked["instrument"]
+    known = (asked["verdict"] == 0) & (instrument < len(scales))
     ticks, lots = zeros + 1, zeros + 1
-    ticks[known] = scales.tick_size[asked["instrument"][known]]
-    lots[known] = scales.lot_size[asked["instrument"][known]]
+    ticks[known] = scales.tick_size[instrument[known]]
+    lots[known] = scales.lot_size[instrument[known]]
     return {
         "shard": zeros + shard,
         "order_id": -asked["sequence"],
         "client_order_id": asked["client_order_id"].view(np.int64),
-        "account": asked["account"],
-        "instrument": asked["instrument"],
-        "side": asked["side"],
-        "type": asked["type"],
-        "time_in_force": asked["time_in_force"],
+        **{name: asked[name] for name in ("account", "instrument", "side", "type", "time_in_force")},
         "price": asked["price"] * ticks,
         "quantity": asked["quantity"] * lots,
         "executed": zeros,
@@ -115,32 +107,65 @@ def rejected_orders(events: Array, commands: Array, shard: int, scales: Scales) 
     }
 
 
-class Touches:
-    """What a batch does to orders: every touch of every order, sorted by order and time; the last of each, the sums."""
+def rejected_history(rejected: Columns) -> Columns:
+    """The one row of history that a refused order has, from its row in ``orders``."""
+    return {
+        **{name: rejected[name] for name in ("shard", "order_id", "event_sequence")},
+        "command_sequence": -rejected["order_id"],
+        "account": rejected["account"],
+        "kind": np.full(len(rejected["shard"]), EventKind.REJECTED),
+        **{name: rejected[name] for name in ("price", "quantity", "leaves", "reason")},
+        "time_ns": rejected["updated_ns"],
+    }
 
-    def __init__(self, events: Array, scales: Scales) -> None:
-        about = events[np.isin(events["kind"], TOUCHING)]
-        trades = _of_kind(events, EventKind.TRADE)
-        lots = scales.lot_size
-        self._order = np.concatenate([about["order_id"], trades["resting_order_id"]])
-        self._event = np.concatenate([about, trades])
-        leaves = np.concatenate([about["leaves"], trades["resting_leaves"]])
-        self._sorted = np.lexsort((self._event["sequence"], self._order))
-        self._order, self._event = self._order[self._sorted], self._event[self._sorted]
-        self._leaves = leaves[self._sorted] * lots[self._event["instrument"]]
-        self._starts = np.flatnonzero(np.diff(self._order, prepend=np.int64(-1)))
-        self._lasts = np.append(self._starts[1:], len(self._order))[: len(self._starts)] - 1
-        self._lots, self._ticks = lots, scales.tick_size
+
+class Touches:
+    """What a batch does to orders: every touch of every order, sorted by order and time."""
+
+    def __init__(self, events: Array, scales: Scales, placement: Placement) -> None:
+        about = np.flatnonzero(_among(events["kind"], TOUCHING))
+        rested = np.flatnonzero(events["kind"] == EventKind.TRADE)
+        account = np.concatenate([events["account"][about], events["resting_account"][rested]])
+        order = np.concatenate([events["order_id"][about], events["resting_order_id"][rested]])
+        leaves = np.concatenate([events["leaves"][about], events["resting_leaves"][rested]])
+        place = np.concatenate([about, rested])
+        sequence = np.lexsort((place, order))
+        sequence = sequence[placement.holds(account[sequence])]
+        self.order, self.account = order[sequence], account[sequence]
+        self.event = Picked(events, place[sequence])
+        self.kind, instrument = self.event["kind"], self.event["instrument"]
+        self.ticks, self.lots = scales.tick_size[instrument], scales.lot_size[instrument]
+        self.leaves = leaves[sequence] * self.lots
+        self.price, self.quantity = self.event["price"] * self.ticks, self.event["quantity"] * self.lots
+        self._starts = np.flatnonzero(np.diff(self.order, prepend=np.int64(-1)))
+        self._lasts = np.append(self._starts[1:], len(self.order))[: len(self._starts)] - 1
+
+    def history(self, shard: int) -> Columns:
+        """A row each."""
+        event = self.event
+        return {
+            "shard": np.full(len(event), shard),
+            "order_id": self.order,
+            "event_sequence": event["sequence"],
+            "command_sequence": event["command_sequence"],
+            "account": self.account,
+            "kind": self.kind,
+            "price": self.price,
+            "quantity": self.quantity,
+            "leaves": self.leaves,
+            "reason": event["reason"],
+            "time_ns": event["time_ns"],
+        }
 
     def states(self) -> Columns:
         """One row an order touched: what it became, and how much was executed meanwhile."""
-        last, kind = self._event[self._lasts], self._event["kind"]
-        filled = np.where(kind == EventKind.TRADE, self._event["quantity"], 0) * self._lots[self._event["instrument"]]
-        leaves = self._leaves[self._lasts]
-        cancelled = last["kind"] == EventKind.CANCELLED
+        last = self.event.where(self._lasts)
+        filled = np.where(self.kind == EventKind.TRADE, self.quantity, 0)
+        leaves = self.leaves[self._lasts]
+        cancelled = self.kind[self._lasts] == EventKind.CANCELLED
         status = np.where(cancelled, CANCELLED, np.where(leaves == 0, FILLED, OPEN))
         return {
-            "order_id": self._order[self._lasts],
+            "order_id": self.order[self._lasts],
             "executed": np.add.reduceat(filled, self._starts) if len(filled) else filled,
             "leaves": leaves,
             "status": status,
@@ -151,61 +176,34 @@ class Touches:
 
     def terms(self) -> Columns:
         """Price and quantity of each order that was entered, replaced or restated, as the last such event says."""
-        sets = np.flatnonzero(np.isin(self._event["kind"], SETTING_TERMS))
-        order = self._order[sets]
-        last = sets[np.flatnonzero(np.diff(order, append=np.int64(-1)))]
-        event = self._event[last]
-        return {
-            "order_id": self._order[last],
-            "price": event["price"] * self._ticks[event["instrument"]],
-            "quantity": event["quantity"] * self._lots[event["instrument"]],
-        }
+        sets = np.flatnonzero(_among(self.kind, SETTING_TERMS))
+        last = sets[np.flatnonzero(np.diff(self.order[sets], append=np.int64(-1)))]
+        return {"order_id": self.order[last], "price": self.price[last], "quantity": self.quantity[last]}
+
+    def entered(self) -> Array:
+        """Where the orders entered in this batch were accepted, in the order of their ids."""
+        return np.flatnonzero(self.kind == EventKind.ACCEPTED)
 
 
-def _rows_where(columns: Columns, chosen: Array) -> Columns:
-    return {name: column[chosen] for name, column in columns.items()}
-
-
-def order_rows(events: Array, commands: Array, shard: int, scales: Scales) -> tuple[Columns, Columns, Columns]:
-    """New orders; new states of older orders; new terms of older orders. ``commands``: of each event the command."""
-    touches = Touches(events, scales)
+def order_rows(touches: Touches, commands: Commands, shard: int) -> tuple[Columns, Columns, Columns]:
+    """New orders; new states of older orders; new terms of older orders."""
     states, terms = touches.states(), touches.terms()
-    entered = np.flatnonzero(events["kind"] == EventKind.ACCEPTED)
-    entered = entered[np.argsort(events["order_id"][entered], kind="stable")]
-    accepted, instrument = events[entered], events["instrument"][entered]
-    is_new = np.isin(states["order_id"], accepted["order_id"], assume_unique=True)
-    set_new = np.isin(terms["order_id"], accepted["order_id"], assume_unique=True)
-    fresh, fresh_terms = _rows_where(states, is_new), _rows_where(terms, set_new)
-    assert np.array_equal(fresh["order_id"], accepted["order_id"]), "an order id was accepted twice"
+    entered = touches.entered()
+    accepted, order = touches.event.where(entered), touches.order[entered]
+    is_new = np.isin(states["order_id"], order, assume_unique=True)
+    set_new = np.isin(terms["order_id"], order, assume_unique=True)
+    fresh, fresh_terms = rows_where(states, is_new), rows_where(terms, set_new)
+    assert np.array_equal(fresh["order_id"], order), "an order id was accepted twice"
+    asked = commands(accepted["command_sequence"])
     new = {
         "shard": np.full(len(accepted), shard),
-        "order_id": accepted["order_id"],
+        "order_id": order,
         "client_order_id": accepted["client_order_id"].view(np.int64),
         **{name: accepted[name] for name in ("account", "instrument", "side", "type", "time_in_force")},
         **{name: fresh_terms[name] for name in ("price", "quantity")},
         **{name: fresh[name] for name in ("executed", "leaves", "status", "reason")},
         "created_ns": accepted["time_ns"],
         **{name: fresh[name] for name in ("updated_ns", "event_sequence")},
-        **_entered_terms(commands[entered], scales.tick_size[instrument], scales.lot_size[instrument]),
+        **_entered_terms(asked, touches.ticks[entered], touches.lots[entered]),
     }
-    return new, _rows_where(states, ~is_new), _rows_where(terms, ~set_new)
-
-
-def position_sums(events: Array, scales: Scales) -> tuple[Array, Array]:
-    """Keys (account, instrument) and what they bought and sold: quantity bought, sold, money bought, sold; one row a
-    key."""
-    trades = _of_kind(events, EventKind.TRADE)
-    instrument = trades["instrument"].astype(np.int64)
-    lots, money = trades["quantity"] * scales.lot_size[instrument], trades["price"] * trades["quantity"]
-    money = money * scales.tick_value[instrument]
-    buys = trades["side"] == Side.BUY
-    keys, sums = [], []
-    for accounts, bought in ((trades["account"], buys), (trades["resting_account"], ~buys)):
-        keys.append(np.column_stack([accounts.astype(np.int64), instrument]))
-        parts = (lots * bought, lots * ~bought, money * bought, money * ~bought)
-        sums.append(np.column_stack(parts))
-    all_keys, all_sums = np.concatenate(keys), np.concatenate(sums)
-    unique, inverse = np.unique(all_keys, axis=0, return_inverse=True)
-    totals = np.zeros((len(unique), 4), np.int64)
-    np.add.at(totals, inverse.reshape(-1), all_sums)
-    return unique, totals
+    return new, rows_where(states, ~is_new), rows_where(terms, ~set_new)

@@ -191,3 +191,25 @@ class Url:
 
     def parse(self, text: str) -> str:
         return self.read(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """A list of database addresses, each once."""
+
+    bound: int
+    secret: bool = True
+
+    @property
+    def allowed(self) -> str:
+        return f"a list of up to {self.bound} different addresses, each {Url().allowed} (empty: database.url alone)"
+
+    def read(self, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueError
+        urls = tuple(Url().read(item) for item in value)
+        require(len(urls) <= self.bound and len(set(urls)) == len(urls))
+        return urls
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return self.read([item.strip() for item in text.split(",") if item.strip()])

@@ -26,6 +26,10 @@ gateways = 1
 # When a client hears of an outcome: "disk" once its command is synced, "memory" at once (survives the death of every process,
 # not of the machine), "none" for benchmarks.
 durability = "disk"
+
+# Several databases, over which accounts are spread: ["postgresql+psycopg2://…", …], each as database.url below, which is the
+# only one if this list is empty. New ones go to the end. docs/scaling.md says more.
+databases = []
 """
 
 _PROCESSES: Final = """
@@ -121,7 +125,7 @@ at_stop = true
 # postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE
 url = "sqlite:///{data}/pinion.sqlite"
 # Events a transaction.
-batch_rows = 20000
+batch_rows = 50000
 # Between attempts to reach a database that is down.
 retry_s = 1.0
 

@@ -101,7 +101,7 @@ class DatabaseSettings:
 
     url: str = setting("sqlite:///{data}/pinion.sqlite", Url())
     """``{data}`` is filled in."""
-    batch_rows: int = setting(20000, Integer(1, 1_000_000))
+    batch_rows: int = setting(50_000, Integer(1, 1_000_000))
     """Events a transaction."""
     retry_s: float = setting(1.0, Number(0.01, 3600, "seconds"))
     """Between attempts to reach a database that is down."""

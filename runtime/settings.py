@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from runtime.agreement import disagreements
 from runtime.reading import Reader, nearest, rules_of, unknown
-from runtime.rules import Integer, Text, Word
+from runtime.rules import Integer, Text, Urls, Word
 from runtime.sample import sample
 from runtime.sections import (
     Account,
@@ -37,6 +37,7 @@ from shm.records import GATEWAY_BOUND, SHARD_BOUND
 __all__ = ["Settings", "SettingsError", "load", "sample", "variables"]
 
 FOLDER: Final = Text(r"[^\x00]+", "a folder")
+DATABASE_BOUND: Final = 16
 
 
 class SettingsError(Exception):
@@ -61,6 +62,8 @@ class Settings:
     matchers: int = setting(1, Integer(1, SHARD_BOUND))
     gateways: int = setting(1, Integer(1, GATEWAY_BOUND))
     durability: str = setting("disk", Word(("disk", "memory", "none")))
+    databases: tuple[str, ...] = setting((), Urls(DATABASE_BOUND))
+    """Accounts are spread over them; ``{data}`` is filled in. Empty: ``database.url`` is the only one."""
     gateway: GatewaySettings = GatewaySettings()
     riskd: ProcessSettings = ProcessSettings()
     matcher: ProcessSettings = ProcessSettings()
@@ -84,6 +87,11 @@ class Settings:
         matchers = (f"matcher.{shard}" for shard in range(self.matchers))
         gateways = (f"gateway.{number}" for number in range(self.gateways))
         return ("persister", *matchers, "riskd", *gateways)
+
+    @property
+    def database_urls(self) -> tuple[str, ...]:
+        """Every database that follows the journal, in the order by which accounts are placed."""
+        return self.databases or (self.database.url,)
 
     def of(self, process: str) -> ProcessSettings:
         """The section that ``process`` (such as ``matcher.0``) runs by."""
@@ -203,12 +211,13 @@ def _with_folders(
     given_run = _folder("run", table, environ, base) or run
     data = (given_data or _state_folder(environ, settings.instance)).absolute()
     run = given_run or (data / "run" if given_data else _runtime_folder(environ, settings.instance, data))
-    url = settings.database.url.replace("{data}", str(data))
+    url, *urls = (each.replace("{data}", str(data)) for each in (settings.database.url, *settings.databases))
     instruments = tuple(
         replace(item, tick_value=item.tick_value or item.tick_size * item.lot_size) for item in settings.instruments
     )
     database = replace(settings.database, url=url)
-    return replace(settings, data=data, run=run.absolute(), database=database, instruments=instruments)
+    settings = replace(settings, database=database, databases=tuple(urls), instruments=instruments)
+    return replace(settings, data=data, run=run.absolute())
 
 
 def _folder(key: str, table: dict[str, Any], environ: Mapping[str, str], base: Path) -> Path | None:

@@ -3,16 +3,19 @@
 import json
 
 import pytest
+import sqlalchemy
 from click.testing import CliRunner
 
 import exchange
 from cli.bench import bench
 from cli.matcher_flow import generate
+from postgres import Postgres, needs_postgres
 
 KEYS = {
     "ring": {"ring_64B_per_s", "ring_128B_per_s", "there_and_back_ns"},
     "matcher": {"orders", "ns_per_order", "trades", "volume", "best_bid", "best_ask"},
 }
+DATABASE = {"rows_per_s", "copy_rows_per_s", "ratio", "events_per_s", "rows_by_table"}
 WIRE = {"round_trip_us", "orders_per_s_at_1_a_frame", "orders_per_s_at_16_a_frame", "orders_per_s_at_64_a_frame"}
 
 
@@ -35,6 +38,29 @@ def test_the_recovery_benchmark_prints_what_it_is_held_to():
 def test_a_benchmark_prints_the_keys_that_it_is_compared_by(word):
     """Beside them, the host that the figures belong to."""
     assert KEYS[word] | {"host"} <= run(word).keys()
+
+
+@needs_postgres
+def test_the_database_benchmark_prints_its_rate_beside_that_of_a_bare_copy():
+    """Of the same rows: every table that the journal fills has some, and the copy held them all."""
+    found = run("database")
+    assert DATABASE | {"host"} <= found.keys()
+    assert found["rows"] == sum(found["rows_by_table"].values()) and all(found["rows_by_table"].values())
+
+
+@needs_postgres
+def test_the_database_benchmark_spares_a_database_that_is_in_use():
+    server = Postgres()
+    try:
+        server.start()
+        engine = sqlalchemy.create_engine(server.url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE precious (number int)")
+        engine.dispose()
+        found = CliRunner().invoke(bench, ["database", "--tiny", "--url", server.url])
+        assert found.exit_code == 1 and "the database is not empty" in found.stderr
+    finally:
+        server.close()
 
 
 def test_the_large_market_is_told_by_time_and_by_bytes():

@@ -68,7 +68,7 @@ def test_an_order_travels_from_the_socket_to_the_disk(exchange, alice, bob, symb
     made = next(alice.reports(timeout=60))
     assert (made.client_order_id, str(made.leaves)) == (resting, "10")
 
-    wanted = [(resting, taking, 10_005, 20)]
+    wanted = [(resting, 1, 10_005, 20), (taking, 2, 10_005, 20)]
     wait_until(lambda: executions(exchange, taking) == wanted, timeout_s=60, what="the execution to reach the database")
     shard = exchange.settings.matchers - 1 if symbol == "GEAR" else 0
     events = journal(exchange, Stream.EVENTS, shard)
@@ -79,10 +79,12 @@ def test_an_order_travels_from_the_socket_to_the_disk(exchange, alice, bob, symb
 
 def executions(exchange, taking):
     path = exchange.settings.database.url.removeprefix("sqlite:///")
-    columns = "resting_client_order_id, aggressor_client_order_id, price, quantity"
+    columns = "side.client_order_id, side.liquidity, side.price, side.quantity"
+    same = "using (shard, event_sequence) where taker.liquidity = 2"
     with closing(sqlite3.connect(path)) as database:
         try:
-            return database.execute(f"select {columns} from executions where aggressor_client_order_id = {taking}").fetchall()
+            query = f"select {columns} from executions side join executions taker {same} and taker.client_order_id = {taking}"
+            return database.execute(f"{query} order by side.liquidity").fetchall()
         except sqlite3.OperationalError:
             return []  # the database's process has not made its tables yet
 

@@ -14,14 +14,15 @@ from alembic.config import Config
 from journal_writing import EPOCH, write_records
 from persister import schema
 from persister.loader import Loader, UnfitDatabase
-from persister.positions import position_of
+from persister.migrations.versions import r0003_books_of_account
+from persister.positions import Position, after
 from persister.schema import HEAD, revision_of, upgrade
 from persister.sinks import open_engine, shown
-from persister.tables import EXECUTIONS, METADATA, ORDERS, POSITIONS, PROGRESS
+from persister.tables import METADATA, PROGRESS
 from postgres import Postgres, needs_postgres
 from shm.journal import Stream
-from shm.records import OrderType, TimeInForce
-from trading_story import INSTRUMENTS, Rows, Story
+from shm.records import INSTRUMENT_COMMAND, EventKind, OrderType, TimeInForce
+from trading_story import FEES, INSTRUMENTS, Rows, Story
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +80,8 @@ def rows(connection: sa.Connection, table: sa.Table) -> set[tuple[Any, ...]]:
 
 
 def assert_same(connection: sa.Connection, wanted: Rows) -> None:
-    assert rows(connection, ORDERS) == wanted.order_rows()
-    assert rows(connection, EXECUTIONS) == wanted.executions
-    assert rows(connection, POSITIONS) == wanted.positions()
+    for name, want in wanted.tables().items():
+        assert rows(connection, METADATA.tables[name]) == want, name
 
 
 def follow(loader: Loader, shard: int, through: int, bound: int) -> None:
@@ -132,8 +132,9 @@ def test_shards_share_the_tables(tmp_path: Path, connect: Callable[[], sa.Connec
         follow(loader, shard, len(story.events), 100)
     assert_same(connection, wanted)
     assert {row[0] for row in rows(connection, METADATA.tables["accounts"])} == {0, 1, 2, 3}
-    sizes = {(row[0], row[3:6]) for row in rows(connection, METADATA.tables["instruments"])}
-    assert sizes == set(enumerate(INSTRUMENTS))
+    found = rows(connection, METADATA.tables["instruments"])
+    assert {(row[0], row[3:6]) for row in found} == set(enumerate(INSTRUMENTS))
+    assert {(row[0], row[8:]) for row in found} == set(enumerate(FEES))
 
 
 def test_nothing_after_the_allowed_sequence_is_read(tmp_path: Path, connect: Callable[[], sa.Connection]) -> None:
@@ -159,6 +160,20 @@ def test_rows_of_another_data_folder_are_refused(tmp_path: Path, connect: Callab
         Loader(connection, tmp_path, 0, EPOCH)
 
 
+def test_a_fee_that_no_column_holds_is_told(tmp_path: Path, connect: Callable[[], sa.Connection]) -> None:
+    """By the number of its trade; nothing of the batch is written."""
+    story = Story(1).grow(100)
+    story.commands[0].view(INSTRUMENT_COMMAND)["maker_fee"] = 2**31 - 1
+    trade = next(each for each in story.events if each["kind"] == EventKind.TRADE and each["instrument"] == 0)
+    trade["quantity"], trade["flags"] = 2**48, 0
+    write(tmp_path, story)
+    connection = connect()
+    loader = Loader(connection, tmp_path, 1, EPOCH)
+    with pytest.raises(UnfitDatabase, match=f"the fee of trade {trade['sequence']} is beyond 64 bits"):
+        follow(loader, 0, len(story.events), 1000)
+    assert rows(connection, PROGRESS) == set()
+
+
 def test_views_show_words_and_decimals(tmp_path: Path, connect: Callable[[], sa.Connection]) -> None:
     story = Story(1).grow(300)
     write(tmp_path, story)
@@ -173,8 +188,10 @@ def test_views_show_words_and_decimals(tmp_path: Path, connect: Callable[[], sa.
                 " WHERE o.status <> 4"
             )
         ).all()
-        for view in ("executions_view", "positions_view"):
-            assert connection.execute(sa.text(f"SELECT * FROM {view}")).all()
+        for view in r0003_books_of_account.VIEWS:
+            assert connection.execute(sa.text(f"SELECT * FROM {view}")).all(), view
+        balances = connection.execute(sa.text("SELECT account, currency, date, balance FROM balances_view")).all()
+        moved = connection.execute(sa.text("SELECT account, currency, received - paid - fees FROM balances_view")).all()
     assert {row[4] for row in found} == {"open", "filled", "cancelled"}
     for row in found:
         account, symbol, side, kind, _, price, quantity, wire_price, wire_quantity, number, instrument, created = row[:12]
@@ -183,6 +200,9 @@ def test_views_show_words_and_decimals(tmp_path: Path, connect: Callable[[], sa.
         assert (kind, row[12]) == (OrderType(row[-2]).name.lower(), TimeInForce(row[-1]).name.lower())
         assert (round(price * 100), round(quantity * 10)) == (wire_price, wire_quantity)
         assert str(created).startswith("2023-11-1")
+    for account, currency in {row[:2] for row in balances}:
+        last = max((str(row[2]), row[3]) for row in balances if row[:2] == (account, currency))
+        assert last[1] == sum(row[2] for row in moved if row[:2] == (account, currency))
 
 
 def test_the_view_of_orders_shows_their_terms(tmp_path: Path, connect: Callable[[], sa.Connection]) -> None:
@@ -204,22 +224,48 @@ def test_the_view_of_orders_shows_their_terms(tmp_path: Path, connect: Callable[
     assert {bool(row[5] & 64) for row in found} == {False, True}
 
 
-def test_rows_of_the_first_schema_are_kept(url: str) -> None:
-    """An order of the days when there were no other terms has none."""
+def test_a_database_of_an_older_schema_is_filled_anew(tmp_path: Path, url: str) -> None:
+    """Its rows cannot become the present ones: they go, and the journal has them all."""
+    story = Story(1).grow(200)
+    write(tmp_path, story)
     engine = open_engine(url)
     with engine.begin() as connection:
         configuration = Config()
         configuration.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
         configuration.attributes["connection"] = connection
-        command.upgrade(configuration, "0001")
-        names = [column.name for column in ORDERS.columns][:17]
-        values = ", ".join(["1"] * len(names))
-        connection.exec_driver_sql(f"INSERT INTO orders ({', '.join(names)}) VALUES ({values})")
+        command.upgrade(configuration, "0002")
+        for table, count in (("orders", 24), ("executions", 15), ("positions", 9)):
+            values = ", ".join(["1"] * count)
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({values})")
+        connection.exec_driver_sql(f"INSERT INTO progress VALUES (0, 'events', 5, {EPOCH}), (0, 'commands', 5, {EPOCH})")
         assert upgrade(connection)
-        assert connection.execute(sa.select(ORDERS)).one() == (1,) * 17 + (0,) * 7
+    with engine.connect() as connection:
+        follow(Loader(connection, tmp_path, 1, EPOCH), 0, len(story.events), 1000)
+        assert_same(connection, Rows().add(0, *story.arrays()))
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
         command.downgrade(configuration, "0001")
-        assert connection.execute(sa.text("SELECT * FROM orders")).one() == (1,) * 17
-        assert connection.execute(sa.text("SELECT type FROM orders_view")).one() == ("limit",)
+        assert connection.execute(sa.text("SELECT * FROM orders")).all() == []
+        assert connection.execute(sa.text("SELECT * FROM executions_view")).all() == []
+    engine.dispose()
+
+
+def test_a_step_that_breaks_off_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is killed in the middle of it, or the disk is full: the next attempt begins where this one did."""
+
+    def fail() -> None:
+        raise RuntimeError("in the middle")
+
+    engine = open_engine(url)
+    with monkeypatch.context() as patched:
+        # Alembic loads the steps anew from their files: what they call is what can be made to fail.
+        patched.setattr("alembic.op.create_index", lambda *_: fail())
+        with pytest.raises(RuntimeError, match="in the middle"), engine.begin() as connection:
+            upgrade(connection)
+    with engine.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    with engine.begin() as connection:
+        assert upgrade(connection)
     engine.dispose()
 
 
@@ -265,20 +311,25 @@ def test_schema_is_made_anywhere_and_undone(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sums", "wanted"),
+    ("fills", "wanted"),
     [
-        ((0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0)),
-        ((10, 0, 1000, 0), (10, 10, 0, 1000, 0, 1000, 0)),
-        ((10, 4, 1000, 480), (6, 10, 4, 1000, 480, 600, 80)),
-        ((4, 10, 400, 1200), (-6, 4, 10, 400, 1200, -720, 80)),
-        ((10, 10, 1000, 900), (0, 10, 10, 1000, 900, 0, -100)),
-        ((3, 1, 100, 50), (2, 3, 1, 100, 50, 67, 17)),
-        ((1 << 62, 1, 1 << 62, 5), ((1 << 62) - 1, 1 << 62, 1, 1 << 62, 5, (1 << 62) - 1, 4)),
+        ([], (0, 0, 0, 0, 0, 0, 0)),
+        ([(10, 1000)], (10, 10, 0, 1000, 0, 1000, 0)),
+        ([(10, 1000), (-4, 480)], (6, 10, 4, 1000, 480, 600, 80)),
+        ([(-10, 1200), (4, 400)], (-6, 4, 10, 400, 1200, -720, 80)),
+        ([(10, 1000), (-10, 900)], (0, 10, 10, 1000, 900, 0, -100)),
+        ([(10, 1000), (-15, 1650)], (-5, 10, 15, 1000, 1650, -550, 100)),
+        ([(10, 1000), (-10, 1100), (10, 2000)], (10, 20, 10, 3000, 1100, 2000, 100)),
+        ([(3, 100), (-1, 50)], (2, 3, 1, 100, 50, 67, 17)),
+        ([(1 << 62, 1 << 62), (-1, 5)], ((1 << 62) - 1, 1 << 62, 1, 1 << 62, 5, (1 << 62) - 1, 4)),
     ],
 )
-def test_positions_at_average_cost(sums: tuple[int, int, int, int], wanted: tuple[int, ...]) -> None:
-    """Bought, sold, paid, got → net, the four, cost of what is open, realised."""
-    assert position_of(*sums) == wanted
+def test_positions_at_average_cost(fills: list[tuple[int, int]], wanted: tuple[int, ...]) -> None:
+    """Quantity (below 0: sold) and money of each fill → net, the four sums, cost of what is open, realised."""
+    held = Position()
+    for quantity, money in fills:
+        held = after(held, quantity, money)
+    assert held == wanted
 
 
 def test_a_password_is_not_shown() -> None:

@@ -31,7 +31,7 @@ PACKAGES_OF = {
     "matcher": KERNELS,
     "persister": KERNELS | {"alembic", "psycopg2", "sqlalchemy"},
     "cli": {"click", "numpy", "pyarrow", "rich", "sqlalchemy"},
-    "bench": KERNELS | {"matplotlib", "rich", "zmq"},
+    "bench": KERNELS | {"matplotlib", "psycopg2", "rich", "sqlalchemy", "zmq"},
 }
 """The packages from outside that each room may import, besides the standard library."""
 

@@ -43,6 +43,9 @@ BAD = [
     ("[gateway]\nheartbeat = 1", 'gateway.heartbeat: unknown key; did you mean "heartbeat_s"?'),
     ("[log]\nzzz = 1", "log.zzz: unknown key; known are format, level"),
     (ACME + "tick = 1", 'instruments[0].tick: unknown key; did you mean "tick_size"?'),
+    ('databases = "sqlite:////a"', "databases = (not shown): allowed is a list of up to 16 different addresses, each sqlite"),
+    ('databases = ["sqlite:////a", "sqlite:////a"]', "databases = (not shown): allowed is a list of up to 16 different"),
+    ('databases = ["mysql://u:p@h/d"]', "databases = (not shown): allowed is a list"),
     # wrong types
     ("instance = 3", "instance = 3: allowed is 1 to 32 characters"),
     ("data = 3", "data = 3: allowed is a folder"),
@@ -202,6 +205,7 @@ def test_file_that_cannot_be_parsed_is_told_by_name(tmp_path, content, message):
         ("PINION_RINGS_ORDERS", "1024", "rings.orders", 1024),
         ("PINION_DATA", "/srv/data", "data", Path("/srv/data")),
         ("PINION_DATABASE_URL", "postgresql+psycopg2://u:p@db/x", "database.url", "postgresql+psycopg2://u:p@db/x"),
+        ("PINION_DATABASES", "sqlite:////a, sqlite:////b", "databases", ("sqlite:////a", "sqlite:////b")),
     ],
 )
 def test_variable_wins_over_the_file(write, variable, value, key, expected):
@@ -245,6 +249,7 @@ def test_nothing_given_is_enough_to_start():
     assert settings.run == Path("/srv/trader/.local/state/pinion/run")
     assert settings.database.url == "sqlite:////srv/trader/.local/state/pinion/pinion.sqlite"
     assert settings.endpoints(0) == ("ipc:///srv/trader/.local/state/pinion/run/gateway.0",)
+    assert settings.database_urls == (settings.database.url,)
     assert settings.processes() == ("persister", "matcher.0", "riskd", "gateway.0")
     assert settings.instruments == settings.accounts == ()
 

@@ -22,8 +22,8 @@ needs_guest = pytest.mark.skipif(bool(guest.why_not()), reason=guest.why_not() o
 
 PROCESSES = ("pinion-gateway@0.service", "pinion-riskd.service", "pinion-matcher@0.service", "pinion-persister.service")
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
-EXPOSURE = {"pinion-gateway@.service": 20, "pinion-persister.service": 20}
-"""Ten times the figure of ``systemd-analyze security``; 10 where not said. These two speak to networks."""
+EXPOSURE = {"pinion-backup.service": 20, "pinion-gateway@.service": 20, "pinion-persister.service": 20}
+"""Ten times the figure of ``systemd-analyze security``; 10 where not said. These speak to networks."""
 
 SETTINGS = """
 data = "/var/lib/pinion"
@@ -51,7 +51,7 @@ def test_systemd_has_nothing_to_say_against_the_units(tmp_path: Path) -> None:
     shutil.copytree(UNITS, units)
     for path in units.glob("*.service"):  # it also looks whether the program is there, and none is installed here
         path.write_text(path.read_text().replace(f"{PREFIX}/bin/pinion", "/bin/true"))
-    names = [str(path) for pattern in ("*.service", "*.target") for path in units.glob(pattern)]
+    names = [str(path) for pattern in ("*.service", "*.target", "*.timer") for path in units.glob(pattern)]
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -72,7 +72,7 @@ def test_units_start_the_installed_program(service: str) -> None:
     assert commands
     for command in commands:
         assert command == "/bin/true" or re.fullmatch(
-            rf"{PREFIX}/bin/pinion (warm|down|run [\w.%]+) --config /etc/pinion/pinion\.toml", command
+            rf"{PREFIX}/bin/pinion (warm|down|db backup|run [\w.%]+) --config /etc/pinion/pinion\.toml", command
         )
 
 

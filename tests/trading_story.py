@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from shm.fees import fee
 from shm.reasons import Reason
 from shm.records import (
     ACCOUNT_COMMAND,
     COMMAND,
     EVENT,
     INSTRUMENT_COMMAND,
+    RULES_COMMAND,
     CommandKind,
     EventFlag,
     EventKind,
+    FeeBasis,
+    InstrumentState,
     OrderFlag,
     OrderType,
     Side,
@@ -27,8 +31,14 @@ from shm.records import (
 
 INSTRUMENTS = ((5, 10, 50), (1, 1, 1), (25, 100, 2500))
 """tick_size, lot_size, tick_value."""
+FEES = ((FeeBasis.BASIS_POINTS, -1250, 33_333), (FeeBasis.PER_LOT, 3, -2), (FeeBasis.BASIS_POINTS, 0, 100))
+"""fee_basis, maker_fee, taker_fee."""
+CURRENCIES = ("USD", "EURO", "USD")
 ACCOUNTS = 4
 START_NS = 1_700_000_000_000_000_000
+STEP_NS = 97_000_000_000
+"""Between two commands: a thousand are more than a day."""
+NS_PER_DAY = 24 * 3600 * 10**9
 
 
 class Story:
@@ -51,8 +61,8 @@ class Story:
         kinds = (self._new, self._new, self._new, self._cancel, self._replace, self._refused, self._refused_by_matcher)
         kinds += (self._restate, self._trigger)
         for _ in range(count):
-            if self.random.random() < 0.01:
-                self._mass_cancel()
+            if self.random.random() < 0.02:
+                self.random.choice((self._mass_cancel, self._change_state, self._set_rules, self._change_account))()
             else:
                 self.random.choice(kinds)()
         return self
@@ -66,7 +76,7 @@ class Story:
     def _command(self, kind: CommandKind, dtype: Any = COMMAND, **fields: Any) -> Any:
         command = np.zeros((), dtype)
         command["sequence"] = len(self.commands) + 1
-        command["time_ns"] = START_NS + len(self.commands) * 1000
+        command["time_ns"] = START_NS + len(self.commands) * STEP_NS
         command["kind"] = kind
         for name, value in fields.items():
             command[name] = value
@@ -91,12 +101,16 @@ class Story:
 
     def _define_instrument(self, instrument: int) -> None:
         tick_size, lot_size, tick_value = INSTRUMENTS[instrument]
+        basis, maker_fee, taker_fee = FEES[instrument]
         self._command(
             CommandKind.INSTRUMENT,
             INSTRUMENT_COMMAND,
             instrument=instrument,
             symbol=f"SYM{instrument}".encode(),
-            currency=b"USD",
+            currency=CURRENCIES[instrument].encode(),
+            fee_basis=basis,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
             tick_size=tick_size,
             lot_size=lot_size,
             tick_value=tick_value,
@@ -106,9 +120,26 @@ class Story:
         self._event(EventKind.INSTRUMENT_DEFINED, instrument=instrument)
         self._last()
 
-    def _define_account(self, account: int) -> None:
-        name = f"account{account}".encode()
-        self._command(CommandKind.ACCOUNT, ACCOUNT_COMMAND, account=account, name=name, maximum_quantity=1000)
+    def _change_state(self) -> None:
+        state = {"instrument": self.random.choice(self.instruments), "type": self.random.choice(list(InstrumentState))}
+        self._command(CommandKind.STATE, **state)
+        self._event(EventKind.STATE_CHANGED, **state, reason=int(self.random.choice((0, Reason.PEG_MOVED))))
+        self._last()
+
+    def _set_rules(self) -> None:
+        instrument = self.random.choice(self.instruments)
+        names = ("reference_price", "dynamic_collar", "static_low", "static_high", "minimum_allocation")
+        rules = {name: self.random.randrange(100) for name in names}
+        self._command(CommandKind.RULES, RULES_COMMAND, instrument=instrument, **rules, policy=1, flags=1)
+        self._event(EventKind.RULES_SET, instrument=instrument)
+        self._last()
+
+    def _change_account(self) -> None:
+        self._define_account(self.random.randrange(ACCOUNTS), self.random.randrange(1, 99))
+
+    def _define_account(self, account: int, group: int = 0) -> None:
+        limits = {"name": f"account{account}".encode(), "maximum_quantity": 1000, "self_trade_group": group, "flags": 1}
+        self._command(CommandKind.ACCOUNT, ACCOUNT_COMMAND, account=account, **limits)
         self._event(EventKind.ACCOUNT_DEFINED, account=account)
         self._last()
 
@@ -175,6 +206,7 @@ class Story:
                 quantity=quantity,
                 leaves=order["leaves"],
                 resting_leaves=other["leaves"],
+                flags=self.random.choice((0, 0, int(EventFlag.AUCTION))),
             )
             if not other["leaves"]:
                 del self.live[other["order_id"]]
@@ -297,13 +329,18 @@ def signed(value: int) -> int:
 
 
 class Rows:
-    """What the tables should hold: ``orders``, ``executions`` and ``positions`` as sets of tuples in the tables'
-    column order."""
+    """What the tables should hold, each as a set of tuples in the table's column order."""
 
     def __init__(self) -> None:
         self.orders: dict[tuple[int, int], list[int]] = {}
+        self.order_events: set[tuple[int, ...]] = set()
         self.executions: set[tuple[int, ...]] = set()
-        self._sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self.instrument_history: set[tuple[int, ...]] = set()
+        self.account_history: set[tuple[Any, ...]] = set()
+        self._held: dict[tuple[int, int], Held] = defaultdict(Held)
+        self._days: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 11)
+        self._balances: dict[tuple[int, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._prices: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
 
     def add(self, shard: int, commands: np.ndarray, events: np.ndarray) -> "Rows":
         """Every event of a shard, one after the other."""
@@ -317,23 +354,28 @@ class Rows:
                 EventKind.RESTATED: self._replaced,
                 EventKind.TRIGGERED: self._triggered,
                 EventKind.REJECTED: self._rejected,
+                EventKind.INSTRUMENT_DEFINED: self._instrument_changed,
+                EventKind.STATE_CHANGED: self._instrument_changed,
+                EventKind.RULES_SET: self._instrument_changed,
+                EventKind.ACCOUNT_DEFINED: self._account_defined,
             }.get(int(event["kind"]))
             if handler is not None:
                 handler(shard, command, {name: int(event[name]) for name in EVENT.names if name != "pad"})
         return self
 
-    def positions(self) -> set[tuple[int, ...]]:
-        """Rows of the positions table, the definition in other words: average prices as exact fractions."""
-        rows = set()
-        for (account, instrument), (bought, sold, paid, got) in self._sums.items():
-            closed = min(bought, sold)
-            cost, income = paid * closed // max(bought, 1), got * closed // max(sold, 1)
-            rows.add((account, instrument, bought - sold, bought, sold, paid, got, paid - cost - (got - income), income - cost))
-        return rows
-
-    def order_rows(self) -> set[tuple[int, ...]]:
-        """Rows of the orders table."""
-        return {(*key, *row) for key, row in self.orders.items()}
+    def tables(self) -> dict[str, set[tuple[Any, ...]]]:
+        """Table name → its rows."""
+        return {
+            "orders": {(*key, *row) for key, row in self.orders.items()},
+            "order_events": self.order_events,
+            "executions": self.executions,
+            "positions": {(*key, *held.row()) for key, held in self._held.items()},
+            "daily_profit": {(*key, *row) for key, row in self._days.items()},
+            "balances": {(*key, *row) for key, row in self._balances.items()},
+            "daily_prices": {(*key, *_prices_of(trades)) for key, trades in self._prices.items()},
+            "instrument_history": self.instrument_history,
+            "account_history": self.account_history,
+        }
 
     def _accepted(self, shard: int, command: Any, event: dict[str, int]) -> None:
         tick, lot, _ = INSTRUMENTS[event["instrument"]]
@@ -345,32 +387,66 @@ class Rows:
             *(event["price"] * tick, quantity, 0, quantity, 1, 0, time, time, event["sequence"]),
             *_more(command, tick, lot),
         ]
+        self._touched(shard, event)
 
-    def _traded(self, shard: int, _: Any, event: dict[str, int]) -> None:
-        tick, lot, value = INSTRUMENTS[event["instrument"]]
-        quantity, money = event["quantity"] * lot, event["price"] * event["quantity"] * value
-        self.executions.add(
+    def _touched(self, shard: int, event: dict[str, int], prefix: str = "") -> None:
+        tick, lot, _ = INSTRUMENTS[event["instrument"]]
+        self.order_events.add(
             (
-                *(shard, event["sequence"], event["command_sequence"], event["instrument"], event["side"]),
-                *(event["price"] * tick, quantity, money),
-                *(event["order_id"], signed(event["client_order_id"]), event["account"]),
-                *(event["resting_order_id"], signed(event["resting_client_order_id"]), event["resting_account"]),
-                event["time_ns"],
+                *(shard, event[f"{prefix}order_id"], event["sequence"], event["command_sequence"]),
+                *(event[f"{prefix}account"], event["kind"], event["price"] * tick, event["quantity"] * lot),
+                *(event[f"{prefix}leaves"] * lot, event["reason"], event["time_ns"]),
             )
         )
-        for prefix, bought in (("", event["side"] == Side.BUY), ("resting_", event["side"] != Side.BUY)):
+
+    def _traded(self, shard: int, _: Any, event: dict[str, int]) -> None:
+        tick, lot, _ = INSTRUMENTS[event["instrument"]]
+        for prefix, other in (("", "resting_"), ("resting_", "")):
             row = self.orders[shard, event[f"{prefix}order_id"]]
             leaves = event[f"{prefix}leaves"] * lot
-            row[8:11] = [row[8] + quantity, leaves, 1 if leaves else 2]
+            row[8:11] = [row[8] + event["quantity"] * lot, leaves, 1 if leaves else 2]
             row[13:15] = [event["time_ns"], event["sequence"]]
-            sums = self._sums[event[f"{prefix}account"], event["instrument"]]
-            sums[0 if bought else 1] += quantity
-            sums[2 if bought else 3] += money
+            self._touched(shard, event, prefix)
+            self._executed(shard, event, prefix, other)
+        traded = (event["price"] * tick, event["quantity"] * lot, _money(event))
+        self._prices[event["instrument"], event["time_ns"] // NS_PER_DAY].append(traded)
+
+    def _executed(self, shard: int, event: dict[str, int], prefix: str, other: str) -> None:
+        """One side of a trade."""
+        tick, lot, _ = INSTRUMENTS[event["instrument"]]
+        basis, maker_fee, taker_fee = FEES[event["instrument"]]
+        auction = event["flags"] & EventFlag.AUCTION
+        side, liquidity = (1 - event["side"], 1) if prefix else (event["side"], 2)
+        paid = fee(basis, maker_fee if prefix and not auction else taker_fee, event["quantity"], _money(event))
+        account, instrument, quantity, money = (
+            event[f"{prefix}account"],
+            event["instrument"],
+            event["quantity"] * lot,
+            _money(event),
+        )
+        held = self._held[account, instrument]
+        gained = held.fill(side == Side.BUY, quantity, money, paid, event)
+        self.executions.add(
+            (
+                *(shard, event["sequence"], side, event["command_sequence"], account, instrument, event[f"{prefix}order_id"]),
+                *(signed(event[f"{prefix}client_order_id"]), 3 if auction else liquidity, event["price"] * tick, quantity),
+                *(money, paid, held.net, held.signed_cost(), gained),
+                *(event[f"{other}account"], event[f"{other}order_id"], event["time_ns"]),
+            )
+        )
+        day, bought = event["time_ns"] // NS_PER_DAY, side == Side.BUY
+        sums = (quantity * bought, quantity * (not bought), money * bought, money * (not bought))
+        added = (1, gained > 0, gained < 0, *sums, gained, paid)
+        row = self._days[account, instrument, day]
+        row[:] = [*(before + more for before, more in zip(row, added, strict=False)), held.net, held.signed_cost()]
+        balance = self._balances[account, CURRENCIES[instrument], day]
+        balance[:] = [balance[0] + sums[3], balance[1] + sums[2], balance[2] + paid]
 
     def _cancelled(self, shard: int, _: Any, event: dict[str, int]) -> None:
         row = self.orders[shard, event["order_id"]]
         row[9:12] = [0, 3, event["reason"]]
         row[13:15] = [event["time_ns"], event["sequence"]]
+        self._touched(shard, event)
 
     def _replaced(self, shard: int, _: Any, event: dict[str, int]) -> None:
         tick, lot, _ = INSTRUMENTS[event["instrument"]]
@@ -378,23 +454,104 @@ class Rows:
         row[6:8] = [event["price"] * tick, event["quantity"] * lot]
         row[9] = event["leaves"] * lot
         row[13:15] = [event["time_ns"], event["sequence"]]
+        self._touched(shard, event)
 
     def _triggered(self, shard: int, _: Any, event: dict[str, int]) -> None:
         self.orders[shard, event["order_id"]][13:15] = [event["time_ns"], event["sequence"]]
+        self._touched(shard, event)
 
     def _rejected(self, shard: int, command: Any, event: dict[str, int]) -> None:
         if command["kind"] != CommandKind.NEW:
             return
-        instrument = int(command["instrument"])
+        instrument, number = int(command["instrument"]), int(command["sequence"])
         tick, lot = (1, 1) if command["verdict"] else INSTRUMENTS[instrument][:2]
         names = ("account", "instrument", "side", "type", "time_in_force")
-        self.orders[shard, -int(command["sequence"])] = [
+        price, quantity = int(command["price"]) * tick, int(command["quantity"]) * lot
+        self.orders[shard, -number] = [
             signed(int(command["client_order_id"])),
             *(int(command[name]) for name in names),
-            *(int(command["price"]) * tick, int(command["quantity"]) * lot, 0, 0, 4, event["reason"]),
+            *(price, quantity, 0, 0, 4, event["reason"]),
             *(event["time_ns"], event["time_ns"], event["sequence"]),
             *_more(command, tick, lot),
         ]
+        about = (shard, -number, event["sequence"], number, int(command["account"]), int(EventKind.REJECTED))
+        self.order_events.add((*about, price, quantity, 0, event["reason"], event["time_ns"]))
+
+    def _instrument_changed(self, shard: int, command: Any, event: dict[str, int]) -> None:
+        tick, lot, _ = INSTRUMENTS[event["instrument"]]
+        names = ("sequence", "command_sequence", "time_ns", "instrument", "kind")
+        said = [0] * 9
+        if event["kind"] == EventKind.STATE_CHANGED:
+            said[:2] = [event["type"], event["reason"]]
+        if event["kind"] == EventKind.RULES_SET:
+            rules = np.array([command]).view(RULES_COMMAND)[0]
+            prices = ("reference_price", "static_low", "static_high", "dynamic_collar")
+            said[2:6] = [int(rules[name]) * tick for name in prices]
+            said[6:9] = [int(rules["minimum_allocation"]) * lot, int(rules["policy"]), int(rules["flags"])]
+        self.instrument_history.add((shard, *(event[name] for name in names), *said))
+
+    def _account_defined(self, shard: int, command: Any, event: dict[str, int]) -> None:
+        if shard == 0:
+            made = np.array([command]).view(ACCOUNT_COMMAND)[0]
+            names = (
+                "maximum_quantity",
+                "maximum_notional",
+                "maximum_open_orders",
+                "self_trade_rule",
+                "self_trade_group",
+                "flags",
+            )
+            about = (event["account"], event["command_sequence"], event["time_ns"], made["name"].decode())
+            self.account_history.add((*about, *(int(made[name]) for name in names)))
+
+
+class Held:
+    """A position, told in riskd's words: what is open cost ``cost``, never below 0, and the rest of the money is realised."""
+
+    def __init__(self) -> None:
+        self.bought, self.sold, self.paid, self.got, self.cost, self.fees = 0, 0, 0, 0, 0, 0
+        self.last = (0, 0)
+
+    @property
+    def net(self) -> int:
+        return self.bought - self.sold
+
+    @property
+    def realised(self) -> int:
+        return self.got - self.paid + (self.cost if self.net > 0 else -self.cost)
+
+    def signed_cost(self) -> int:
+        return self.cost if self.net > 0 else -self.cost
+
+    def fill(self, buy: bool, quantity: int, money: int, fee: int, event: dict[str, int]) -> int:
+        """What it realised."""
+        before, held = self.realised, abs(self.net)
+        if held and buy is (self.net < 0):
+            closing = min(quantity, held)
+            self.cost -= self.cost * closing // held
+            self.cost += money * (quantity - closing) // quantity
+        else:
+            self.cost += money
+        self.bought, self.paid = self.bought + quantity * buy, self.paid + money * buy
+        self.sold, self.got = self.sold + quantity * (not buy), self.got + money * (not buy)
+        self.fees += fee
+        self.last = (event["sequence"], event["time_ns"])
+        return self.realised - before
+
+    def row(self) -> tuple[int, ...]:
+        """As in the positions table."""
+        sums = (self.bought, self.sold, self.paid, self.got)
+        return (self.net, *sums, self.signed_cost(), self.realised, self.fees, *self.last)
+
+
+def _money(event: dict[str, int]) -> int:
+    return event["price"] * event["quantity"] * INSTRUMENTS[event["instrument"]][2]
+
+
+def _prices_of(trades: list[tuple[int, int, int]]) -> tuple[int, ...]:
+    prices = [price for price, _, _ in trades]
+    lots, money = sum(trade[1] for trade in trades), sum(trade[2] for trade in trades)
+    return (prices[0], max(prices), min(prices), prices[-1], len(trades), lots, money)
 
 
 def _more(command: Any, tick: int, lot: int) -> tuple[int, ...]:
