@@ -139,7 +139,7 @@ def temporary_cluster(**settings: Any) -> Iterator[Cluster]:
     """
     folder = Path(tempfile.mkdtemp(prefix=f"pinion-{os.getpid()}-"))
     cluster = None
-    with _terminable():
+    with terminable():
         try:
             cluster = prepare(folder, settings)
             cluster.start()
@@ -153,7 +153,7 @@ def temporary_cluster(**settings: Any) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """While it lasts, SIGTERM ends this process as ctrl-C does: by an exception, so that what was begun is cleaned up."""
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -166,8 +166,11 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def prepare(folder: Path, settings: dict[str, Any]) -> Cluster:
-    """A cluster, not yet started, that keeps everything inside ``folder``; settings in the environment do not reach it."""
+def prepare(folder: Path, settings: dict[str, Any], logged: bool = True) -> Cluster:
+    """A cluster, not yet started, that keeps everything inside ``folder``; settings in the environment do not reach it.
+
+    ``logged``: children write their lines into ``folder`` themselves; else ``poll`` hands them out.
+    """
     document = {"instance": folder.name.lower(), "data": str(folder / "data"), "run": str(folder / "run"), **settings}
     path = folder / "pinion.toml"
     path.touch(mode=0o600)
@@ -175,7 +178,7 @@ def prepare(folder: Path, settings: dict[str, Any]) -> Cluster:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PINION_")}
     if "PINION_CACHE_DIR" in os.environ:
         environ["PINION_CACHE_DIR"] = os.environ["PINION_CACHE_DIR"]
-    return Cluster(read_settings(path, None, environ), environ, logs=folder)
+    return Cluster(read_settings(path, None, environ), environ, logs=folder if logged else None)
 
 
 def remove_segments(instance: str) -> None:

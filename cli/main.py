@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "report": "Print profit, trades, win rate and fees BY account, instrument, day, or any of them together.",
     "replay": "Drive a file of commands through an exchange and check it.",
     "verify": "Hold the matcher to a second one, written for reading, on random streams.",
+    "chaos": "Kill an exchange that trades, again and again, and check that nothing is lost, doubled or different.",
     "demo": "Start an exchange, trade on it, check its books, leave nothing behind.",
     "warm": "Compile every kernel into the cache.",
     "config": "Write a sample of the settings, or check a file.",

@@ -433,3 +433,16 @@ def test_the_table_is_one_record() -> None:
     assert dtype["index"].shape == (8,)
     assert dtype["frame"].shape == (1008,)
     assert np.dtype(EXECUTION_REPORT) == dtype["frames"].base
+
+
+def test_a_session_before_a_restart_is_nobody_after_it(world: World) -> None:
+    """What the gateway's next life hears of an earlier session's request is told to no session that came later."""
+    alice, bob = world.client("alice"), world.client("bob")
+    bob.send(bob.order(1))
+    bob.reports(1)
+    before = alice.session
+    world.restart_gateway()
+    later = [world.client(account) for account in ("carol", "carol", "carol")]
+    world.engine.restate((1, 1), flags=int(EventFlag.LAST), session=before, request_id=7, commander=0)
+    assert before not in [each.session for each in later]
+    assert all(each.hears_nothing() for each in later)
