@@ -54,13 +54,13 @@ def test_two_rounds_violate_nothing_and_leave_nothing(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(900)
 def test_twenty_rounds_violate_nothing() -> None:
     """Of the shape that most exchanges have."""
     status, told, words = run("--seed", 1, "--rounds", 20)
     assert status == 0, words
     assert (told["rounds"], told["audits"], told["violations"]) == (20, 2, 0)
-    assert told["kills"] > 20
+    assert told["kills"] + told["stops"] > 20
 
 
 @pytest.mark.slow
