@@ -179,8 +179,8 @@ def open_arena(seed: int, orders: int, keep: Callable[[], bool]) -> Iterator[Are
     folder = Path(tempfile.mkdtemp(prefix=f"pinion-{os.getpid()}-"))
     document = settings_of(Shape.of(seed), _instruments(), KEYS)
     with terminable(), ExitStack() as stack:
+        stack.callback(_clear, folder, folder.name.lower(), keep)
         cluster = prepare(folder, document, logged=False)
-        stack.callback(_clear, folder, cluster.settings.instance, keep)
         arena = Arena(cluster, folder, seed, orders)
         stack.callback(arena.close)
         arena.start()

@@ -83,8 +83,10 @@ def verify(settings: Settings, hear: Hear) -> dict[str, Any]:
     checked = []
     for name in settings.processes():
         for path in snapshots(snapshot_folder(settings.data, name)):
-            checked.append({"process": name, "file": path.name, "problem": _snapshot_problem(path)})
-            hear(path.stat().st_size)
+            size, problem = _size(path), _snapshot_problem(path)
+            if path.exists():  # else a later one has taken its place
+                checked.append({"process": name, "file": path.name, "problem": problem})
+            hear(size)
     return {"data": str(settings.data), "streams": streams, "snapshots": checked}
 
 
@@ -92,7 +94,7 @@ def bytes_of(settings: Settings) -> int:
     """About how much ``verify`` has to read."""
     streams = sum(path.stat().st_size for place in places(settings) for _, path in segments(place.folder))
     folders = [snapshot_folder(settings.data, name) for name in settings.processes()]
-    return streams + sum(path.stat().st_size for folder in folders for path in snapshots(folder))
+    return streams + sum(_size(path) for folder in folders for path in snapshots(folder))
 
 
 def problems(found: dict[str, Any]) -> list[str]:
@@ -118,11 +120,13 @@ def _stream_info(place: Place) -> dict[str, Any]:
 
 def _snapshots_info(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     for path in snapshots(folder):
-        told: dict[str, Any] = {"process": name, "file": path.name, "bytes": path.stat().st_size, "problem": ""}
+        told: dict[str, Any] = {"process": name, "file": path.name, "bytes": _size(path), "problem": ""}
         try:
             head = read_head(path)
         except SnapshotDamaged as damage:
             yield {**told, "problem": str(damage)}
+            continue
+        except FileNotFoundError:
             continue
         count = max((k + 1 for k in range(len(head.events)) if head.commands[k] or head.events[k]), default=1)
         numbers = {"commands": list(head.commands[:count]), "events": list(head.events[:count])}
@@ -156,3 +160,11 @@ def _snapshot_problem(path: Path) -> str:
     except (SnapshotDamaged, OSError) as problem:
         return str(problem)
     return ""
+
+
+def _size(path: Path) -> int:
+    """0 for a snapshot that a running process has put away meanwhile, because there are later ones."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from cli import journal_look
 from cli.journal import journal
 from journal_writing import EPOCH, patch, write_records
 from matcher_streams import INSTRUMENTS, engine, stream
 from persister.recovery import recover_stream
+from runtime import settings as runtime_settings
 from shm.journal import JournalReader, Stream, segments, stream_folder
 from shm.records import COMMAND, EVENT
 from shm.snapshot import Head, publish, snapshot_folder, write_snapshot
@@ -174,3 +176,13 @@ def test_truncate_wants_to_know_where(data: Path) -> None:
     """One of two words; 2 without."""
     assert run(data, "truncate").exit_code == 2
     assert run(data, "truncate", "--after", "5", "--at-damage").exit_code == 2
+
+
+def test_a_snapshot_that_goes_while_it_is_looked_at_is_no_problem(monkeypatch, tmp_path):
+    """A running process keeps the last few, and puts older ones away at any moment."""
+    monkeypatch.setattr(journal_look, "snapshots", lambda folder: [folder / "00000000000000000007.snapshot"])
+    found = runtime_settings.load(None, {"PINION_DATA": str(tmp_path)})
+    for looked in (journal_look.info(found), journal_look.verify(found, lambda done: None)):
+        assert looked["snapshots"] == []
+        assert journal_look.problems(looked) == []
+    assert journal_look.bytes_of(found) == 0
