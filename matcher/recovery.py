@@ -95,7 +95,7 @@ def go_on_from(snapshot: Snapshot, state: Any, parts: Sequence[Any]) -> None:
 
 
 def touch(state: Any, bounds: Bounds) -> None:
-    """Have the pages now that nearly every order needs: a first touch costs a quarter of a microsecond, and lacks of memory show.
+    """Have the pages now that nearly every order needs: a first touch costs a quarter of a microsecond.
 
     What few orders need comes when they do: with the pools of the sample settings it would be 40 MB.
     """

@@ -7,8 +7,6 @@ from persister.database_child import DatabaseChild
 from persister.database_link import DatabaseState
 from runtime.settings import Settings
 
-SETTLED_AFTER_S: Final = 60.0
-"""PostgreSQL writes its log within a second, Linux the files of SQLite within half a minute."""
 _FROM_GOOD_TO_BAD: Final = (DatabaseState.FOLLOWING, DatabaseState.STARTING, DatabaseState.TROUBLE, DatabaseState.UNFIT)
 
 
@@ -17,7 +15,7 @@ class Databases:
 
     def __init__(self, settings: Settings, logger: Any) -> None:
         self.children = [DatabaseChild(settings, logger, part) for part in range(len(settings.database_urls))]
-        self._shards = settings.matchers
+        self._shards, self._settle_s = settings.matchers, settings.database.settle_s
         self._seen = self._settled = [(0, 0)] * settings.matchers
         self._settle_at_s = 0.0
 
@@ -42,7 +40,8 @@ class Databases:
     def settled(self, shard: int) -> tuple[int, int]:
         """The last command and event of ``shard`` that every database has had for a while: none needs the journal before them.
 
-        A commit is not waited for until it is on the database's disk, so one that crashes may forget the latest.
+        A commit is not waited for until it is on the database's disk, so one that crashes may forget the latest. PostgreSQL
+        writes its log within a second, Linux the files of SQLite within half a minute.
         """
         return self._settled[shard]
 
@@ -57,7 +56,7 @@ class Databases:
         if now_s >= self._settle_at_s:
             now = self._done()
             self._settled = [(min(b[0], n[0]), min(b[1], n[1])) for b, n in zip(self._seen, now, strict=True)]
-            self._seen, self._settle_at_s = now, now_s + SETTLED_AFTER_S
+            self._seen, self._settle_at_s = now, now_s + self._settle_s
 
     @property
     def backlog(self) -> int:

@@ -128,6 +128,8 @@ url = "sqlite:///{data}/pinion.sqlite"
 batch_rows = 50000
 # Between attempts to reach a database that is down.
 retry_s = 1.0
+# Old files of the journal stay so long after their rows were committed: a server that crashes may forget its latest commits.
+settle_s = 60.0
 
 [log]
 # "json" for machines, "console" for people, "auto": by whether stderr is a terminal.

@@ -105,6 +105,8 @@ class DatabaseSettings:
     """Events a transaction."""
     retry_s: float = setting(1.0, Number(0.01, 3600, "seconds"))
     """Between attempts to reach a database that is down."""
+    settle_s: float = setting(60.0, Number(0.01, 86_400, "seconds"))
+    """So long the journal below what was committed is kept: a server that crashes may forget its latest commits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,7 +137,7 @@ def test_nothing_is_handed_over_that_the_journal_no_longer_has(tmp_path: Path, f
     assert rows(connection, "orders") == before
 
 
-def test_a_database_that_is_down_holds_no_other_back(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_down_holds_no_other_back(place: Place, tmp_path: Path) -> None:
     """Each has a process and a pace of its own; the backlog is that of the last, and its trouble is what status says first."""
     urls = f"sqlite:///{tmp_path}/a.sqlite,sqlite:///{tmp_path}/nowhere/b.sqlite"
     settings = settings_of(place, databases=urls, database_retry_s=0.05)
@@ -159,7 +159,6 @@ def test_a_database_that_is_down_holds_no_other_back(place: Place, tmp_path: Pat
     (tmp_path / "nowhere").mkdir()
     wait_until(tended(lambda: databases.backlog == 0), 30, "the second")
     end = (len(story.commands), len(story.events))
-    monkeypatch.setattr("persister.databases.SETTLED_AFTER_S", 0.01)
-    databases._settle_at_s = 0.0
+    databases._settle_s, databases._settle_at_s = 0.01, 0.0
     wait_until(tended(lambda: databases.settled(0) == end), 5, "what was committed is so still")
     assert databases.finish(5)

@@ -165,7 +165,7 @@ def test_only_so_many_are_kept_and_the_oldest_will_do(exchange: Cluster, tmp_pat
 def test_old_files_of_the_journal_are_deleted() -> None:
     """Once snapshots and the database are beyond them; a start needs them no more."""
     settings = {"journal": {"segment_bytes": 1 << 16, "batch_bound": 256, "old_segments": "delete"}}
-    with running(durability="disk", snapshots={"every_s": 0, "keep": 1}, **settings) as own:
+    with running(durability="disk", snapshots={"every_s": 0, "keep": 1}, database={"settle_s": 0.05}, **settings) as own:
         folder = stream_folder(own.settings.data, Stream.EVENTS, 0)
         with connect(own) as alice:
             for _ in range(3):
