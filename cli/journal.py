@@ -47,7 +47,7 @@ def info(config: Path | None, data: Path | None, as_json: bool) -> None:
       pinion journal info
       pinion journal info --json | jq '.streams[].last'
     """
-    found = journal_look.info(find_settings(config, data))
+    found = journal_look.info(_settings(config, data))
     if as_json:
         print_json(found)
     else:
@@ -69,7 +69,7 @@ def verify(config: Path | None, data: Path | None, as_json: bool) -> None:
       pinion journal verify
       pinion journal verify --data /var/lib/pinion --json
     """
-    settings = find_settings(config, data)
+    settings = _settings(config, data)
     with progress() as bar:
         task = bar.add_task("bytes checked", total=journal_look.bytes_of(settings))
         found = journal_look.verify(settings, lambda done: bar.advance(task, done))
@@ -111,7 +111,7 @@ def dump(
       pinion journal dump events --from 1000 --to 2000
       pinion journal dump commands --format parquet --out commands.parquet
     """
-    settings = find_settings(config, data)
+    settings = _settings(config, data)
     place = _place(settings, Stream[stream.upper()], shard)
     if how == "parquet" and out is None:
         raise click.UsageError("Parquet is for a file: give --out FILE")
@@ -158,13 +158,16 @@ def replay(
     """
     from cli.journal_replay import Past
 
-    settings = find_settings(config, data)
+    settings = _settings(config, data)
     number = None if symbol is None else instrument_number(settings, symbol)
     shard = shard if shard is not None else 0 if number is None else shard_of(number, settings.matchers)
     place = _place(settings, Stream.COMMANDS, shard)
     with progress() as bar, _reporting_damage():
-        until = place.last() if until is None else until
-        task = bar.add_task("commands replayed", total=min(until, place.last()))
+        last = place.last()
+        until = last if until is None else until
+        if until > last:
+            raise Failure(f"--until {until}: the journal of shard {shard} ends with command {last}")
+        task = bar.add_task("commands replayed", total=until)
         moment = Past(settings, shard).at(until, from_start, lambda done: bar.advance(task, done))
     wanted = moment.instruments(settings) if number is None else [number]
     books = {}
@@ -203,7 +206,7 @@ def truncate(
     """
     from persister.truncation import cut, damage_at, plan
 
-    settings = find_settings(config, data)
+    settings = _settings(config, data)
     place = _place(settings, Stream.COMMANDS, shard)
     if (after is None) == (not at_damage):
         raise click.UsageError("give one of --after SEQUENCE and --at-damage")
@@ -234,6 +237,15 @@ def _do(settings: Settings, work: Any) -> None:
     except OSError as error:
         raise Failure(f"the journal cannot be cut: {error}") from error
     remove_segments(settings.instance)
+
+
+def _settings(config: Path | None, data: Path | None) -> Settings:
+    """Those that were asked for, of an exchange that has a journal."""
+    settings = find_settings(config, data)
+    folder = settings.data / "journal"
+    if not folder.is_dir():
+        raise Failure(f"{folder} is not there: the exchange makes it when it first runs; --config or --data names another")
+    return settings
 
 
 def _place(settings: Settings, stream: Stream, shard: int) -> journal_look.Place:

@@ -186,3 +186,20 @@ def test_a_snapshot_that_goes_while_it_is_looked_at_is_no_problem(monkeypatch, t
         assert looked["snapshots"] == []
         assert journal_look.problems(looked) == []
     assert journal_look.bytes_of(found) == 0
+
+
+@pytest.mark.parametrize("words", [("info",), ("verify",), ("replay",), ("dump", "events"), ("truncate", "--at-damage")])
+def test_where_no_journal_is_that_is_said(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A mistyped folder looks like an exchange that never traded, and nothing is made there."""
+    done = CliRunner().invoke(journal, [*words, "--data", str(tmp_path / "nowhere")])
+    assert done.exit_code == 1
+    assert f"{tmp_path}/nowhere/journal is not there" in done.output
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_moment_that_has_not_been_cannot_be_made(data: Path, recorded: tuple[np.ndarray, np.ndarray]) -> None:
+    """The end of the journal is named."""
+    last = len(recorded[0])
+    done = run(data, "replay", "--until", str(last + 1))
+    assert done.exit_code == 1
+    assert f"--until {last + 1}: the journal of shard 0 ends with command {last}" in done.output
