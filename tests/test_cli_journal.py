@@ -203,3 +203,22 @@ def test_a_moment_that_has_not_been_cannot_be_made(data: Path, recorded: tuple[n
     done = run(data, "replay", "--until", str(last + 1))
     assert done.exit_code == 1
     assert f"--until {last + 1}: the journal of shard 0 ends with command {last}" in done.output
+
+
+def test_verify_of_an_exchange_that_runs(data: Path, recorded: tuple[np.ndarray, np.ndarray]) -> None:
+    """Its events are read after its commands, so they may be of later ones; but not of commands that never come to be."""
+    commands, events = recorded
+    more, event = stream(6, 20), events[-1:].copy()
+    more["sequence"] = len(commands) + 1 + np.arange(len(more))
+    event["sequence"] += 1
+    event["command_sequence"] = more["sequence"][-1]
+    write_records(data, Stream.EVENTS, 0, event, 1)
+    found, heard = runtime_settings.load(str(data / "pinion.toml"), {}), []
+    assert "events of commands after" in journal_look.verify(found, lambda done: None)["streams"][1]["problem"]
+
+    def hear(done: int) -> None:
+        heard.append(done)
+        if len(heard) == 2:  # all commands that were there have been read
+            write_records(data, Stream.COMMANDS, 0, more, 5)
+
+    assert journal_look.problems(journal_look.verify(found, hear)) == []

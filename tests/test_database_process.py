@@ -113,8 +113,10 @@ def test_a_server_that_stops_and_starts_is_caught_up_with(world: Callable[..., W
         server.start()
         one.wait_for_end()
         server.stop()
+        before = one.child.link.failures
         one.grow(200)
-        one.wait_for(lambda: one.child.link.failures >= 5, "failures")
+        one.wait_for(lambda: one.child.link.failures >= before + 5, "failures")
+        one.wait_for_state(DatabaseState.TROUBLE)
         server.start()
         one.wait_for_end()
         assert one.child.finish(5)
