@@ -12,9 +12,9 @@ import numpy as np
 
 from matcher.book import child_towards, number_of, rank_of
 from matcher.head import NOTES
-from matcher.layout import LINE, PLACE_BITS, RANKS
-from matcher.slots import command_address, command_at
-from shm.atomics import int64, prefetch, prefetch_address, trailing_zeros
+from matcher.layout import PLACE_BITS, RANKS
+from matcher.slots import command_at
+from shm.atomics import int64, prefetch, trailing_zeros
 from shm.inner import laid_in
 from shm.records import SLOT_BOUND, CommandKind
 
@@ -22,17 +22,11 @@ NEW, REPLACE = int64(CommandKind.NEW), int64(CommandKind.REPLACE)
 SLOT_MASK, ONE = SLOT_BOUND - 1, np.uint64(1)
 FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = 23, 19, 15, 11, 7, 3
 """How many commands ahead each look is."""
-BEFORE = 40
-"""How many commands ahead the command itself is fetched."""
 
 
 @laid_in
 def look_ahead(state: Any, sequence: int, last: int) -> None:
     """Before the command ``sequence`` is handled, of which up to ``last`` are at hand."""
-    if sequence + BEFORE <= last:
-        address = command_address(state, sequence + BEFORE)
-        prefetch_address(address)
-        prefetch_address(address + LINE)
     if sequence + FIRST <= last:
         _fetch_named(state, command_at(state, sequence + FIRST))
     if sequence + SECOND <= last:
@@ -58,8 +52,7 @@ def _fetch_named(state: Any, command: Any) -> None:
     """What the command itself names. Nobody has looked yet whether it may: fetching cannot fault."""
     prefetch(state["orders"], command["order_id"] & SLOT_MASK)
     prefetch(state["instruments"], command["instrument"])
-    if command["kind"] == NEW:
-        prefetch(state["accounts"], command["account"])
+    prefetch(state["accounts"], command["account"])
 
 
 @laid_in
@@ -67,7 +60,7 @@ def _begin(state: Any, command: Any, notes: Any) -> None:
     """What the order, instrument and account point to, which the command names."""
     kind, order_id, instrument = command["kind"], command["order_id"], command["instrument"]
     slot = np.uint32(order_id & SLOT_MASK)
-    notes["goes"], notes["stands"], notes["meets"], notes["block"] = 0, 0, 0, 0
+    notes["goes"], notes["stands"], notes["meets"] = 0, 0, 0
     if instrument < 0 or instrument >= state["instrument_bound"] or slot >= state["order_bound"]:
         return
     book, order = state["instruments"][np.uint32(instrument)], state["orders"][slot]
@@ -76,9 +69,9 @@ def _begin(state: Any, command: Any, notes: Any) -> None:
             prefetch(state["blocks"], state["accounts"][np.uint32(command["account"])]["last"])
         _begin_to_go(state, book, np.uint32(command["side"] & 1), command["price"], notes)
     elif order["order_id"] == order_id:
-        notes["stands"], notes["block"], notes["account"] = order["level"], order["place"] >> PLACE_BITS, order["account"]
+        notes["stands"] = order["level"]
         prefetch(state["levels"], order["level"])
-        _fetch_place(state, order)
+        prefetch(state["blocks"], order["place"] >> PLACE_BITS)
         prefetch(state["orders"], order["following"])
         prefetch(state["orders"], order["preceding"])
         if kind == REPLACE:
@@ -121,10 +114,6 @@ def _go_on(state: Any, notes: Any, look: int) -> None:
         notes["goes"] = child
     if stands != 0 and look < 6:
         _look_where_it_stands(state, state["levels"][stands], notes, look)
-    if look == 3 and notes["block"] != 0:
-        live = state["blocks"][notes["block"]]["live"]
-        if live & (live - 1) == 0:  # the block goes with the order, and only then is its account touched
-            prefetch(state["accounts"], notes["account"])
     if notes["meets"] != 0 and look < 5:
         _look_whom_it_meets(state, notes, look)
 
@@ -146,9 +135,11 @@ def _look_where_it_stands(state: Any, level: Any, notes: Any, look: int) -> None
     children = state["nodes"][number]["child"]
     if look == 4:
         prefetch(children, place)
-        prefetch(children, beside)
         if others & (others - ONE) == 0:
+            prefetch(children, beside)
             prefetch(state["nodes"], node["parent"])
+        else:
+            notes["stands"] = 0
     else:
         _fetch_child(state, children[beside], level["rank"])
 

@@ -54,8 +54,8 @@ def drop_level(state: Any, book: Any, side: int, level: int) -> None:
         node["bitmap"] = left
         state["nodes"][parent]["child"][offset] = 0
         if book["levels"][side] == level:  # the lowest of its node, which has another: the successor is under it
-            best = _lowest(state, state["nodes"][parent]["child"][np.uint32(trailing_zeros(left))])
-            _set_best(book, side, state["levels"][best]["rank"], best)
+            best_rank, best = _lowest_under(state, parent)
+            _set_best(book, side, best_rank, best)
         if left & (left - ONE) == 0:
             _collapse(state, book, side, parent)
     gone["head"] = state["level_free"]
@@ -153,6 +153,22 @@ def _lowest(state: Any, child: int) -> Any:
         node = number_of(child)
         child = state["nodes"][node]["child"][np.uint32(trailing_zeros(state["nodes"][node]["bitmap"]))]
     return number_of(child)
+
+
+@inner
+def _lowest_under(state: Any, node: int) -> Any:
+    """The rank and the level that are the best under ``node``. Where each child is a price, its place says the rank: the level
+    itself, which may lie far away, need not be looked at."""
+    place = np.uint32(trailing_zeros(state["nodes"][node]["bitmap"]))
+    child = state["nodes"][node]["child"][place]
+    while child & 1 == 0:
+        node = number_of(child)
+        place = np.uint32(trailing_zeros(state["nodes"][node]["bitmap"]))
+        child = state["nodes"][node]["child"][place]
+    level = number_of(child)
+    if state["nodes"][node]["shift"] == 0:
+        return state["nodes"][node]["base"] | np.int64(place), level
+    return state["levels"][level]["rank"], level
 
 
 @inner

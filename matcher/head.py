@@ -42,9 +42,7 @@ AHEAD: Final = np.dtype(
         ("goes", "<u4"),  # on the way to that rank, the child reached
         ("stands", "<u4"),  # the level that may go
         ("meets", "<u4"),  # whom it meets: the level, then the slot
-        ("block", "<u4"),  # in which its account notes the order
-        ("account", "<i4"),
-        ("pad", "u1", (4,)),
+        ("pad", "u1", (12,)),
     ]
 )
 """What the looks at one command ahead have found: see ``matcher/ahead.py``."""

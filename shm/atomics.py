@@ -157,21 +157,6 @@ def _fetch(builder: Any, place: Any) -> None:
     builder.call(function, [builder.bitcast(place, pointer), *flags])
 
 
-def _prefetch_address(address: int) -> None:
-    """Nothing to fetch where nothing is compiled."""
-
-
-@_compiled(_prefetch_address)
-def prefetch_address(_: Any, address: Any) -> Any:
-    """Ask for the cache line at ``address``. It cannot fault."""
-
-    def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        _fetch(builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(types.int64), codegen
-
-
 def _address_of(array: Any, index: int) -> int:
     return int(array.ctypes.data + index * array.itemsize)
 
