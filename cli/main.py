@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "status": "Show what every process is doing.",
     "run": "Run one process; what a service manager starts.",
     "order": "Place, change, cancel and list orders.",
+    "drop-copy": "Print what happens to the orders of chosen accounts, as it happens or from any event on.",
     "instrument": "Look at an instrument's state and rules, and set them.",
     "snapshot": "Write a snapshot of every process, from which the next start goes on.",
     "book": "Print an instrument's order book.",
@@ -28,9 +29,9 @@ COMMANDS: Final = {
     "demo": "Start an exchange, trade on it, check its books, leave nothing behind.",
     "warm": "Compile every kernel into the cache.",
     "config": "Write a sample of the settings, or check a file.",
-    "bench": "Measure the rings, the matcher, the whole path and the database.",
+    "bench": "Measure the rings, the matcher, riskd, the whole path and the database.",
 }
-"""Word -> the line that ``pinion --help`` prints for it. The command itself is ``cli/<word>.py``'s function of that name."""
+"""Word -> its line in ``pinion --help``. The command itself is ``cli/<word>.py``'s function of that name, with _ for -."""
 
 
 class LazyGroup(click.Group):
@@ -43,7 +44,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         _prepare()
-        command = getattr(importlib.import_module(f"cli.{cmd_name}"), cmd_name)
+        word = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"cli.{word}"), word)
         assert isinstance(command, click.Command)
         return command
 

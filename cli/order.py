@@ -184,7 +184,7 @@ def list_command(**who: Any) -> None:
     with _client(**who) as client:
         orders = client.orders()
     if who["as_json"]:
-        print_json([_as_dict(each) for each in orders])
+        print_json([as_dict(each) for each in orders])
     else:
         _print_orders(orders)
 
@@ -222,18 +222,19 @@ def _first_account(settings: "Settings") -> str:
     return settings.accounts[0].name
 
 
-def find_key(settings: "Settings", account: str) -> str:
-    """The account's key where the settings file holds it in clear; the settings themselves keep only its hash.
+def find_key(settings: "Settings", name: str, rows: str = "accounts") -> str:
+    """The key of an account, or drop copy, where the settings file holds it in clear; the settings keep only its hash.
 
     Raises:
         UsageError: it does not.
     """
-    rows = tomllib.loads(settings.path.read_text()).get("accounts", []) if settings.path else []
-    for row in rows:
-        if row.get("name") == account and "api_key" in row:
+    table = tomllib.loads(settings.path.read_text()) if settings.path else {}
+    for row in table.get(rows, []):
+        if row.get("name") == name and "api_key" in row:
             assert hashlib.sha256(row["api_key"].encode()).hexdigest()
             return str(row["api_key"])
-    raise click.UsageError(f"the settings hold no API key of account {account!r}: give --api-key or PINION_API_KEY")
+    whose = {"accounts": "account", "drop_copies": "drop copy"}[rows]
+    raise click.UsageError(f"the settings hold no API key of {whose} {name!r}: give --api-key or PINION_API_KEY")
 
 
 def _answer(client: "Client", request: int) -> "list[Report]":
@@ -256,7 +257,7 @@ def _print_reports(reports: "list[Report]", as_json: bool) -> None:
     for report in reports if not as_json else ():
         click.echo(str(report))
     if as_json:
-        print_json([_as_dict(each) for each in reports])
+        print_json([as_dict(each) for each in reports])
     if reports and reports[-1].kind is ReportKind.REJECTED:
         raise Failure(f"refused: {name_of(reports[-1].reason)}")
 
@@ -272,7 +273,7 @@ def _print_orders(orders: "list[OrderStatus]") -> None:
     Console().print(table)
 
 
-def _as_dict(found: "Report | OrderStatus") -> dict[str, Any]:
+def as_dict(found: "Report | OrderStatus") -> dict[str, Any]:
     """For JSON: enums as lower-case words, prices and quantities as the exact decimal text."""
     from dataclasses import asdict
     from enum import Enum

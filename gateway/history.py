@@ -12,7 +12,7 @@ from numba import njit
 
 from gateway.layout import REPORTS_A_FRAME
 from gateway.orders import apply_event
-from gateway.outbound import ASKER, LAST_REPORTED, OWN, RESTING, SENT, TRADE, add_report, ends_command, flush
+from gateway.outbound import ASKER, LAST_REPORTED, OWN, RESTING, SENT, TRADE, add_report, ends_command, flush, sees
 from shm.errors import CutLoose
 from shm.ring import Ring, Tap
 
@@ -85,7 +85,7 @@ def resend(state: Any, place: int, shard: int, records: Any, position: int) -> i
     The last event told, which is less than the last there when the socket took no more; what was not sent is not lost.
     """
     session = state["sessions"][place]
-    account, safe = session["account"], position
+    safe = position
     assert session["reports"] == 0, "live reports wait in the frame"
     for k in range(records.shape[0]):
         if session["reports"] >= REPORTS_A_FRAME - REPORTS_AN_EVENT:
@@ -93,10 +93,10 @@ def resend(state: Any, place: int, shard: int, records: Any, position: int) -> i
                 return safe
             safe = position
         event = records[k]
-        is_own = event["account"] == account and event["kind"] <= LAST_REPORTED
+        is_own = event["kind"] <= LAST_REPORTED and sees(state, session, event["account"])
         if is_own:
             add_report(state, place, shard, event, OWN)
-        if event["kind"] == TRADE and event["resting_account"] == account:
+        if event["kind"] == TRADE and sees(state, session, event["resting_account"]):
             add_report(state, place, shard, event, RESTING)
         if not is_own and event["session"] == session["number"] and ends_command(event):
             add_report(state, place, shard, event, ASKER)

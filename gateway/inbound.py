@@ -152,6 +152,8 @@ def _read_message(state: Any, orders: Any, address: int) -> int:
         return COLD
     if state["session"] == NOBODY or header["token"] != state["sessions"][state["session"]]["token"]:
         return _refuse(state, _NOT_LOGGED_ON)
+    if state["sessions"][state["session"]]["copy"] != NOBODY:
+        return _refuse(state, _NOT_AVAILABLE)
     if state["refusing"] != 0:
         return _refuse(state, state["refusing"])
     return _take_order(state, orders, kind, int(header["length"]), address)

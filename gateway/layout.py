@@ -17,10 +17,12 @@ their number, an order by shard and by the slot in its id.
      48 heard_ns         i8
      56 told_ns          i8
      64 interval_ns      i8
-     72 pad              56
+     72 copy             i4   of a drop copy: its number; NOBODY of an account's session
+     76 pad              52
     128 identity        256 x u1
 
 Prices are ticks and quantities lots in an ORDER; ``behind`` has a bit for every shard whose events the session must ask for.
+A drop copy's session is of account NOBODY, and in a list of its own.
 """
 
 from enum import IntEnum
@@ -68,7 +70,8 @@ SESSION: Final = np.dtype(
         ("heard_ns", "<i8"),
         ("told_ns", "<i8"),
         ("interval_ns", "<i8"),
-        ("pad2", "u1", (56,)),
+        ("copy", "<i4"),
+        ("pad2", "u1", (52,)),
         ("identity", "u1", (IDENTITY_BYTES,)),
     ]
 )
@@ -143,6 +146,7 @@ def state_dtype(sessions: int, accounts: int, instruments: int, shards: int, slo
             ("session", "<i8"),  # that sent it, or NOBODY
             ("asker", "<i8"),  # the session number looked for last, and its place or NOBODY
             ("asker_place", "<i8"),
+            ("first_copy", "<i8"),  # the first session of a drop copy, or NOBODY
             ("dirty", "<i8"),  # how many sessions have reports not yet sent, and which
             ("frames_in", "<i8"),
             ("messages_in", "<i8"),
@@ -163,6 +167,7 @@ def state_dtype(sessions: int, accounts: int, instruments: int, shards: int, slo
             ("mass_cancel_extended", MASS_CANCEL_EXTENDED, (1,)),
             ("index", "<i4", (index,)),
             ("first_session", "<i4", (accounts,)),
+            ("watched_by", "<i8", (accounts,)),  # a bit for every drop copy that may see the account
             ("dirty_sessions", "<i4", (sessions,)),
             ("units", UNITS, (instruments,)),
             ("sessions", SESSION, (sessions,)),
@@ -179,5 +184,5 @@ def new_state(dtype: np.dtype[Any], shards: int) -> Any:
     record = state[0]
     record["shards"], record["session"] = shards, NOBODY
     record["index"][:] = record["asker_place"] = NOBODY
-    record["first_session"][:] = NOBODY
+    record["first_session"][:] = record["first_copy"] = NOBODY
     return state

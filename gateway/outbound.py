@@ -1,4 +1,5 @@
-"""From the events to the sockets: each event becomes a report for every live session of the accounts that it concerns.
+"""From the events to the sockets: each event becomes a report for every live session of the accounts that it concerns, and for
+every drop copy that sees one of them.
 
 A report is a function of its event alone, so a resend gives the same bytes. Reports to one session found in one pass go
 in one frame; a session whose socket takes no more is *behind* and gets nothing until it asks again from where it was.
@@ -101,6 +102,8 @@ def _tell_shard(state: Any, shard: int, events: Any, told: int, limit: int) -> i
         asker_heard = report_to_account(state, shard, event, event["account"], OWN)
         if event["kind"] == TRADE:
             report_to_account(state, shard, event, event["resting_account"], RESTING)
+        if state["first_copy"] != NOBODY:
+            _report_to_copies(state, shard, event)
         if not asker_heard and event["session"] != 0 and ends_command(event):
             _report_done(state, shard, event)
         told += 1
@@ -120,6 +123,29 @@ def report_to_account(state: Any, shard: int, event: Any, account: int, role: in
             add_report(state, place, shard, event, role)
         place = session["next"]
     return asked
+
+
+@njit(cache=True)
+def _report_to_copies(state: Any, shard: int, event: Any) -> None:
+    """Both sides of an event, as far as it sees their accounts, to every session of a drop copy that is not behind."""
+    place = state["first_copy"]
+    while place != NOBODY:
+        session = state["sessions"][place]
+        if (session["behind"] >> shard) & 1 == 0 and event["kind"] <= LAST_REPORTED:
+            if sees(state, session, event["account"]):
+                add_report(state, place, shard, event, OWN)
+            if event["kind"] == TRADE and sees(state, session, event["resting_account"]):
+                add_report(state, place, shard, event, RESTING)
+        place = session["next"]
+
+
+@njit(cache=True)
+def sees(state: Any, session: Any, account: int) -> bool:
+    """Is the session told of this account's orders?"""
+    if session["copy"] == NOBODY:
+        return account == session["account"]
+    watched_by = state["watched_by"]
+    return 0 <= account < watched_by.shape[0] and (watched_by[account] >> session["copy"]) & 1 != 0
 
 
 @njit(cache=True)

@@ -23,6 +23,7 @@ from pinion.protocol import Kind
 from runtime.agent import Agent, Command
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus
+from runtime.rules import EVERY_ACCOUNT
 from runtime.settings import Settings
 from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, STATE, Durable, JournalState
 from shm.errors import CutLoose
@@ -116,6 +117,7 @@ class Gateway(Agent):
         return {
             "endpoints": self._wire.endpoints,
             "sessions": len(live_places(state)),
+            "drop_copies": int(np.count_nonzero((state["sessions"]["live"] == 1) & (state["sessions"]["copy"] != NOBODY))),
             "frames_in": int(state["frames_in"]),
             "orders_in": int(state["messages_in"]),
             "frames_out": int(state["frames_out"]),
@@ -221,6 +223,10 @@ def _state(settings: Settings) -> Any:
     state = new_state(dtype, settings.matchers)
     for number, instrument in enumerate(settings.instruments):
         state[0]["units"][number] = (instrument.tick_size, instrument.lot_size)
+    names = {account.name: number for number, account in enumerate(settings.accounts)}
+    for copy, each in enumerate(settings.drop_copies):
+        seen = slice(None) if each.accounts == EVERY_ACCOUNT else [names[name] for name in each.accounts]
+        state[0]["watched_by"][seen] |= 1 << copy
     return state
 
 
@@ -231,6 +237,7 @@ def _deployment(settings: Settings, number: int) -> Deployment:
         heartbeat_s=settings.gateway.heartbeat_s,
         maximum_frame_bytes=settings.gateway.maximum_frame_bytes,
         accounts=[Credentials(account.name, account.api_key_sha256) for account in settings.accounts],
+        drop_copies=[Credentials(each.name, each.api_key_sha256) for each in settings.drop_copies],
         instruments=_instruments(settings),
     )
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -26,13 +26,15 @@ MISSED_HEARTBEATS = 3
 HEARTBEAT_MS_LEAST, HEARTBEAT_MS_MOST = 100, 3_600_000
 LIST_FRAME_BYTES = 16384
 NUMBER_BOUND = 1 << SESSION_BITS
+READ_ONLY: Final = Reason.NOT_AVAILABLE
+"""What a drop copy is refused for that asks for more than to read."""
 
 Send = Callable[[bytes, bytes], int]
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a logon is checked against. An account's number is its place in the list of them."""
+    """What a logon is checked against. The number of an account, or drop copy, is its place in the list of them."""
 
     name: str
     api_key_sha256: str
@@ -49,6 +51,16 @@ class Deployment:
     accounts: Sequence[Credentials]
     instruments: Records
     """INSTRUMENT messages, one each."""
+    drop_copies: Sequence[Credentials] = ()
+    """Who may read what the state's ``watched_by`` says, and enter nothing."""
+
+
+class _Owner(NamedTuple):
+    """Whom a name belongs to: an account or a drop copy, the other being NOBODY."""
+
+    credentials: Credentials
+    account: int = NOBODY
+    copy: int = NOBODY
 
 
 class Sessions:
@@ -60,7 +72,8 @@ class Sessions:
         self._send = send
         self._resends = resends
         self._log = log
-        self._accounts = {account.name.encode(): number for number, account in enumerate(deployment.accounts)}
+        self._owners = {each.name.encode(): _Owner(each, account=k) for k, each in enumerate(deployment.accounts)}
+        self._owners |= {each.name.encode(): _Owner(each, copy=k) for k, each in enumerate(deployment.drop_copies)}
         self._next_number = first_number(time.time_ns())
         self._lists: dict[int, deque[bytes]] = {}
         self._unnoticed: set[int] = set()
@@ -85,10 +98,12 @@ class Sessions:
         known = place != NOBODY and message["token"] == state["sessions"][place]["token"]
         if kind is Kind.LOGON:
             self._on_logon(message, known)
-        elif known:
-            self._handlers[kind](place, message)
-        else:
+        elif not known:
             self.refuse(Reason.NOT_LOGGED_ON)
+        elif kind is Kind.ORDERS_REQUEST and self._is_copy(place):
+            self.refuse(READ_ONLY)
+        else:
+            self._handlers[kind](place, message)
         if state["frame_bytes"] > 0:
             state["offset"] = offset + size
 
@@ -98,6 +113,8 @@ class Sessions:
         offset, length = int(state["offset"]), int(state["frame_bytes"])
         frame = state["frame"][offset : max(offset, min(length, len(state["frame"])))].tobytes()
         kind = frame[2] if len(frame) > 2 else 0
+        if reason == READ_ONLY and self._is_copy(int(state["session"])):
+            text = "a drop copy only reads"
         message = encode(
             Kind.REJECT,
             request_id=_request_id(frame, kind),
@@ -159,31 +176,32 @@ class Sessions:
 
     def _on_logon(self, message: np.void, known: bool) -> None:
         state, place = self._state, int(self._state["session"])
-        account = self._check(message["account"], message["api_key"])
+        owner = self._check(message["account"], message["api_key"])
         if known:
             self._refuse_logon(message, Reason.ALREADY_LOGGED_ON)
-        elif account is None:
+        elif owner is None:
             self._refuse_logon(message, Reason.BAD_CREDENTIALS)
         else:
             if place != NOBODY:
                 self._close(place, "another connection")  # this routing id's last owner is gone, and this one has the key
             identity = state["identity"][: int(state["identity_bytes"])].tobytes()
-            self._open(identity, account, message)
+            self._open(identity, owner, message)
 
     def _refuse_logon(self, message: np.void, reason: Reason) -> None:
         self._log.warning("logon refused", printable(bytes(message["account"])), reason=name_of(reason))
         self.refuse(reason)
 
-    def _check(self, name: bytes, api_key: bytes) -> int | None:
-        """The account's number if the key is its own. Takes as long for a name that does not exist."""
-        number = self._accounts.get(bytes(name))
-        wanted = "" if number is None else self._deployment.accounts[number].api_key_sha256
+    def _check(self, name: bytes, api_key: bytes) -> "_Owner | None":
+        """Whose name that is if the key is its own. Takes as long for a name that does not exist."""
+        owner = self._owners.get(bytes(name))
+        wanted = "" if owner is None else owner.credentials.api_key_sha256
         right = hmac.compare_digest(hashlib.sha256(bytes(api_key)).hexdigest(), wanted or "-" * 64)
-        return number if right and number is not None else None
+        return owner if right else None
 
-    def _open(self, identity: bytes, account: int, message: np.void) -> None:
+    def _open(self, identity: bytes, owner: "_Owner", message: np.void) -> None:
         state, number = self._state, self._deployment.gateway << SESSION_BITS | self._next_number
-        place = open_session(state, identity, account, number, behind=bool(message["flags"] & LogonFlag.RESUME))
+        resuming = bool(message["flags"] & LogonFlag.RESUME)
+        place = open_session(state, identity, owner.account, number, behind=resuming, copy=owner.copy)
         if place == NOBODY:
             self._refuse_logon(message, Reason.TOO_MANY_SESSIONS)
             return
@@ -290,9 +308,14 @@ class Sessions:
         return np.flatnonzero((self._state["sessions"]["live"] == 1) & condition).tolist()
 
     def _who(self, place: int) -> tuple[str, int]:
-        """Account and session number, for the log."""
+        """Account, or drop copy, and session number, for the log."""
         session = self._state["sessions"][place]
-        return self._deployment.accounts[int(session["account"])].name, int(session["number"])
+        is_copy = self._is_copy(place)
+        named = self._deployment.drop_copies if is_copy else self._deployment.accounts
+        return named[int(session["copy" if is_copy else "account"])].name, int(session["number"])
+
+    def _is_copy(self, place: int) -> bool:
+        return place != NOBODY and bool(self._state["sessions"][place]["copy"] != NOBODY)
 
     def _close(self, place: int, why: str) -> None:
         write = self._log.warning if why == name_of(Reason.HEARTBEAT_MISSED) else self._log.info

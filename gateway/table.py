@@ -9,8 +9,12 @@ from gateway.inbound import key_of
 from gateway.layout import ALL_SHARDS, NOBODY, SESSION
 
 
-def open_session(state: Any, identity: bytes, account: int, number: int, *, behind: bool) -> int:
-    """A session for ``account``; its place, or NOBODY when all are taken. ``behind``: it will ask for what it has missed."""
+def open_session(state: Any, identity: bytes, account: int, number: int, *, behind: bool, copy: int = NOBODY) -> int:
+    """A session for ``account``, or for drop copy ``copy``, the other being NOBODY; its place, or NOBODY when all are taken.
+
+    ``behind``: it will ask for what it has missed.
+    """
+    assert (account == NOBODY) != (copy == NOBODY)
     free = np.flatnonzero(state["sessions"]["live"] == 0)
     if len(free) == 0:
         return NOBODY
@@ -22,10 +26,10 @@ def open_session(state: Any, identity: bytes, account: int, number: int, *, behi
     session["identity"][: len(name)] = name
     session["identity_bytes"], session["key"] = len(name), key_of(name, len(name))
     session["token"] = 1 + secrets.randbelow((1 << 32) - 1)
-    session["account"], session["number"], session["live"] = account, number, 1
+    session["account"], session["copy"], session["number"], session["live"] = account, copy, number, 1
     session["behind"], session["noticed"] = (ALL_SHARDS if behind else 0), 1
-    session["next"] = state["first_session"][account]
-    state["first_session"][account] = place
+    session["next"] = _first(state, account)
+    _set_first(state, account, place)
     _enter(state["index"], place, int(session["key"]))
     state["asker"], state["asker_place"] = 0, NOBODY
     return place
@@ -64,11 +68,23 @@ def _enter(index: Any, place: int, key: int) -> None:
 
 
 def _unlink(state: Any, account: int, place: int) -> None:
-    following = state["sessions"][place]["next"]
-    if state["first_session"][account] == place:
-        state["first_session"][account] = following
+    following = int(state["sessions"][place]["next"])
+    at = _first(state, account)
+    if at == place:
+        _set_first(state, account, following)
         return
-    at = int(state["first_session"][account])
     while state["sessions"][at]["next"] != place:
         at = int(state["sessions"][at]["next"])
     state["sessions"][at]["next"] = following
+
+
+def _first(state: Any, account: int) -> int:
+    """The first session of the account, or of all drop copies."""
+    return int(state["first_copy"] if account == NOBODY else state["first_session"][account])
+
+
+def _set_first(state: Any, account: int, place: int) -> None:
+    if account == NOBODY:
+        state["first_copy"] = place
+    else:
+        state["first_session"][account] = place

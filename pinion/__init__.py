@@ -2,6 +2,7 @@
 
 from pinion.aio import AsyncClient
 from pinion.client import Client
+from pinion.drop_copy import AsyncDropCopy, DropCopy
 from pinion.errors import LogonRefused, OffTick, PinionError, Refused, Timeout, UnknownSymbol
 from pinion.instrument import Instrument
 from pinion.protocol import Liquidity, OrderType, ReportKind, SelfTradeRule, Side, TimeInForce
@@ -10,7 +11,9 @@ from pinion.report import OrderStatus, Report
 
 __all__ = [
     "AsyncClient",
+    "AsyncDropCopy",
     "Client",
+    "DropCopy",
     "Instrument",
     "Liquidity",
     "LogonRefused",

@@ -22,21 +22,14 @@ T = TypeVar("T")
 TICK_S = 0.25
 
 
-class AsyncClient:
-    """One account's session with the exchange, in an event loop. Heartbeats and resuming go on by themselves.
+class AsyncConnection:
+    """A session over a socket, in an event loop: what asyncio clients of every kind have."""
 
-    async with AsyncClient("ipc:///run/pinion/gateway.0", account="alice", api_key="…") as client:
-        order = await client.submit("GOOG", "buy", 100, "585.33")
-        async for report in client.reports(timeout=1):
-            print(report)
-    """
-
-    def __init__(self, endpoint: str, *, account: str, api_key: str, timeout_s: float = 5.0, heartbeat_s: float = 5.0) -> None:
+    def __init__(self, endpoint: str, session: Session, timeout_s: float) -> None:
         """Does nothing yet: ``connect`` does, or ``async with``."""
         self._endpoint = endpoint
         self._timeout_s = timeout_s
-        self._session = Session(account, api_key, heartbeat_s)
-        self._entry = OrderEntry(self._session)
+        self._session = session
         self._context = zmq.asyncio.Context()
         self._socket: zmq.asyncio.Socket | None = None
         self._changed = asyncio.Event()
@@ -76,84 +69,6 @@ class AsyncClient:
     def instruments(self) -> dict[str, Instrument]:
         """What is traded here, by symbol."""
         return self._session.instruments
-
-    async def submit(
-        self,
-        symbol: str,
-        side: Side | str,
-        quantity: Number,
-        price: Number | None = None,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        client_order_id: int | None = None,
-        **terms: Unpack[OrderTerms],
-    ) -> int:
-        """See ``Client.submit``."""
-        await self._become_ready()
-        identity = self._entry.new_order(symbol, side, quantity, price, time_in_force, client_order_id, terms)
-        await self._flush()
-        return identity
-
-    async def cancel(self, client_order_id: int) -> int:
-        """See ``Client.cancel``."""
-        await self._become_ready()
-        request_id = self._entry.cancel(client_order_id)
-        await self._flush()
-        return request_id
-
-    async def replace(
-        self,
-        symbol: str,
-        client_order_id: int,
-        quantity: Number,
-        price: Number | None = None,
-        **terms: Unpack[StopTerms],
-    ) -> int:
-        """See ``Client.replace``."""
-        await self._become_ready()
-        request_id = self._entry.replace(symbol, client_order_id, quantity, price, terms)
-        await self._flush()
-        return request_id
-
-    async def reduce(self, symbol: str, client_order_id: int, quantity: Number) -> int:
-        """See ``Client.reduce``."""
-        await self._become_ready()
-        request_id = self._entry.reduce(symbol, client_order_id, quantity)
-        await self._flush()
-        return request_id
-
-    async def mass_cancel(
-        self,
-        symbol: str | None = None,
-        *,
-        side: Side | str | None = None,
-        this_session: bool = False,
-        lowest_price: Number | None = None,
-        highest_price: Number | None = None,
-    ) -> int:
-        """See ``Client.mass_cancel``."""
-        await self._become_ready()
-        request_id = self._entry.mass_cancel(symbol, side, this_session, lowest_price, highest_price)
-        await self._flush()
-        return request_id
-
-    async def submit_many(self, records: Records) -> None:
-        """See ``Client.submit_many``."""
-        await self._become_ready()
-        self._entry.put(records)
-        await self._flush()
-
-    async def orders(self) -> list[OrderStatus]:
-        """See ``Client.orders``."""
-        await self._become_ready()
-        request_id = self._session.ask(Kind.ORDERS_REQUEST)
-        await self._flush()
-        found: list[np.void] | None = None
-        try:
-            found = await self._wait(lambda: self._session.answer(request_id), "a list of orders")
-        finally:
-            self._session.forget(request_id)
-        return [status_of(record, self._session.instruments_by_id) for record in found]
 
     async def reports(self, timeout: float | None = None) -> AsyncIterator[Report]:
         """See ``Client.reports``."""
@@ -236,3 +151,96 @@ class AsyncClient:
         self._socket.rcvhwm = 0
         self._socket.connect(self._endpoint)
         self._session.connect(time.monotonic())
+
+
+class AsyncClient(AsyncConnection):
+    """One account's session with the exchange, in an event loop. Heartbeats and resuming go on by themselves.
+
+    async with AsyncClient("ipc:///run/pinion/gateway.0", account="alice", api_key="…") as client:
+        order = await client.submit("GOOG", "buy", 100, "585.33")
+        async for report in client.reports(timeout=1):
+            print(report)
+    """
+
+    def __init__(self, endpoint: str, *, account: str, api_key: str, timeout_s: float = 5.0, heartbeat_s: float = 5.0) -> None:
+        """Does nothing yet: ``connect`` does, or ``async with``."""
+        super().__init__(endpoint, Session(account, api_key, heartbeat_s), timeout_s)
+        self._entry = OrderEntry(self._session)
+
+    async def submit(
+        self,
+        symbol: str,
+        side: Side | str,
+        quantity: Number,
+        price: Number | None = None,
+        *,
+        time_in_force: TimeInForce | str | None = None,
+        client_order_id: int | None = None,
+        **terms: Unpack[OrderTerms],
+    ) -> int:
+        """See ``Client.submit``."""
+        await self._become_ready()
+        identity = self._entry.new_order(symbol, side, quantity, price, time_in_force, client_order_id, terms)
+        await self._flush()
+        return identity
+
+    async def cancel(self, client_order_id: int) -> int:
+        """See ``Client.cancel``."""
+        await self._become_ready()
+        request_id = self._entry.cancel(client_order_id)
+        await self._flush()
+        return request_id
+
+    async def replace(
+        self,
+        symbol: str,
+        client_order_id: int,
+        quantity: Number,
+        price: Number | None = None,
+        **terms: Unpack[StopTerms],
+    ) -> int:
+        """See ``Client.replace``."""
+        await self._become_ready()
+        request_id = self._entry.replace(symbol, client_order_id, quantity, price, terms)
+        await self._flush()
+        return request_id
+
+    async def reduce(self, symbol: str, client_order_id: int, quantity: Number) -> int:
+        """See ``Client.reduce``."""
+        await self._become_ready()
+        request_id = self._entry.reduce(symbol, client_order_id, quantity)
+        await self._flush()
+        return request_id
+
+    async def mass_cancel(
+        self,
+        symbol: str | None = None,
+        *,
+        side: Side | str | None = None,
+        this_session: bool = False,
+        lowest_price: Number | None = None,
+        highest_price: Number | None = None,
+    ) -> int:
+        """See ``Client.mass_cancel``."""
+        await self._become_ready()
+        request_id = self._entry.mass_cancel(symbol, side, this_session, lowest_price, highest_price)
+        await self._flush()
+        return request_id
+
+    async def submit_many(self, records: Records) -> None:
+        """See ``Client.submit_many``."""
+        await self._become_ready()
+        self._entry.put(records)
+        await self._flush()
+
+    async def orders(self) -> list[OrderStatus]:
+        """See ``Client.orders``."""
+        await self._become_ready()
+        request_id = self._session.ask(Kind.ORDERS_REQUEST)
+        await self._flush()
+        found: list[np.void] | None = None
+        try:
+            found = await self._wait(lambda: self._session.answer(request_id), "a list of orders")
+        finally:
+            self._session.forget(request_id)
+        return [status_of(record, self._session.instruments_by_id) for record in found]

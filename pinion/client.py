@@ -21,24 +21,18 @@ T = TypeVar("T")
 NO_REPORTS: Records = blank(Kind.EXECUTION_REPORT, 0)
 
 
-class Client:
-    """One account's session with the exchange. Not thread-safe: one client a thread.
+class Connection:
+    """A session over a socket: what clients of every kind have. Not thread-safe: one a thread.
 
-    Heartbeats, logon after a loss, and the reports missed meanwhile are seen to inside every call. A client that calls
-    nothing for three heartbeat intervals is logged off by the server, and logged on again by its next call.
-
-        with Client("ipc:///run/pinion/gateway.0", account="alice", api_key="…") as client:
-            order = client.submit("GOOG", "buy", 100, "585.33")
-            for report in client.reports(timeout=1):
-                print(report)
+    Heartbeats, logon after a loss, and the reports missed meanwhile are seen to inside every call. Who
+    calls nothing for three heartbeat intervals is logged off by the server, and logged on again by its next call.
     """
 
-    def __init__(self, endpoint: str, *, account: str, api_key: str, timeout_s: float = 5.0, heartbeat_s: float = 5.0) -> None:
+    def __init__(self, endpoint: str, session: Session, timeout_s: float) -> None:
         """Connects and logs on. Raises LogonRefused, or Timeout when nothing answers at ``endpoint``."""
         self._endpoint = endpoint
         self._timeout_s = timeout_s
-        self._session = Session(account, api_key, heartbeat_s)
-        self._entry = OrderEntry(self._session)
+        self._session = session
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
         self._holding = False
@@ -66,6 +60,125 @@ class Client:
     def instruments(self) -> dict[str, Instrument]:
         """What is traded here, by symbol."""
         return self._session.instruments
+
+    def reports(self, timeout: float | None = None) -> Iterator[Report]:
+        """What happens to the orders that this session sees, in order; ends when nothing more came for ``timeout`` seconds.
+
+        Raises Refused when the gateway refused a message.
+        """
+        while len(records := self.receive(timeout)):
+            for record in records:
+                yield report_of(record, self._session.instruments_by_id)
+
+    def receive(self, timeout: float | None = 0.0) -> Records:
+        """The fast path: every EXECUTION_REPORT at hand in one array.
+
+        Waits up to ``timeout`` seconds for the first, for ever with None; an empty array when none came.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._pump(0.0)
+        while not self._session.reports and not self._session.refusals:
+            left = self._session.interval_s if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return NO_REPORTS
+            self._pump(left)
+        return self._take_reports()
+
+    def _take_reports(self) -> Records:
+        reports, refusals = self._session.reports, self._session.refusals
+        if not reports:
+            raise refusals.popleft()
+        taken = reports[0] if len(reports) == 1 else np.concatenate(reports)
+        reports.clear()
+        return taken
+
+    def _become_ready(self) -> None:
+        if not self._session.ready:
+            self._wait(lambda: self._session.ready or None, f"a logon at {self._endpoint}")
+
+    def _wait(self, done: Callable[[], T | None], what: str) -> T:
+        """Pumps until ``done`` gives something. Raises Timeout, or LogonRefused."""
+        deadline = time.monotonic() + self._timeout_s
+        while (result := done()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Timeout(f"no answer to {what} within {self._timeout_s} s")
+            self._pump(left)
+        return result
+
+    def _pump(self, timeout_s: float) -> None:
+        """Sends what is due, waits up to ``timeout_s`` for the socket, takes in all that is there."""
+        socket, session = self._open_socket(), self._session
+        self._flush()
+        if socket.poll(max(1, round(min(timeout_s, session.interval_s) * 1000)) if timeout_s > 0 else 0):
+            self._drain(socket)
+        session.tick(time.monotonic())
+        if session.logon_refusal is not None:
+            raise session.logon_refusal
+        if session.state is State.LOST:
+            self._connect()
+        self._flush()
+
+    def _drain(self, socket: "zmq.Socket[bytes]") -> None:
+        now = time.monotonic()
+        while True:
+            try:
+                frame = socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._session.receive(frame, now)
+
+    def _flush(self, linger: bool = False) -> None:
+        """Sends the outbox. While the socket takes no more, reads: a server that is not read from need not read either."""
+        socket, outbox = self._open_socket(), self._session.outbox
+        deadline = time.monotonic() + self._timeout_s
+        while outbox and not self._holding:
+            frame = outbox.take()
+            try:
+                socket.send(frame, zmq.NOBLOCK)
+            except zmq.Again:
+                outbox.put_back(frame)
+                if linger or time.monotonic() > deadline:
+                    raise Timeout(f"{self._endpoint} has taken nothing for {self._timeout_s} s") from None
+                socket.poll(100, zmq.POLLIN | zmq.POLLOUT)
+                self._drain(socket)
+        self._session.sent(time.monotonic())
+
+    def _connect(self) -> None:
+        """Opens a fresh socket in place of the old one and begins a logon on it."""
+        if self._socket is not None:
+            self._socket.close(linger=0)
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.rcvhwm = 0
+        self._socket.connect(self._endpoint)
+        self._session.connect(time.monotonic())
+
+    def _open_socket(self) -> "zmq.Socket[bytes]":
+        if self._socket is None:
+            raise ValueError("this client is closed")
+        return self._socket
+
+    def _abandon(self) -> None:
+        if self._socket is not None:
+            self._socket.close(linger=200)
+            self._socket = None
+        self._context.term()
+
+
+class Client(Connection):
+    """One account's session with the exchange.
+
+    with Client("ipc:///run/pinion/gateway.0", account="alice", api_key="…") as client:
+        order = client.submit("GOOG", "buy", 100, "585.33")
+        for report in client.reports(timeout=1):
+            print(report)
+    """
+
+    def __init__(self, endpoint: str, *, account: str, api_key: str, timeout_s: float = 5.0, heartbeat_s: float = 5.0) -> None:
+        """Connects and logs on. Raises LogonRefused, or Timeout when nothing answers at ``endpoint``."""
+        session = Session(account, api_key, heartbeat_s)
+        self._entry = OrderEntry(session)
+        super().__init__(endpoint, session, timeout_s)
 
     @property
     def account(self) -> int:
@@ -179,109 +292,6 @@ class Client:
             self._session.forget(request_id)
         return [status_of(record, self._session.instruments_by_id) for record in found]
 
-    def reports(self, timeout: float | None = None) -> Iterator[Report]:
-        """What happens to the account's orders, in order; ends when nothing more came for ``timeout`` seconds.
-
-        Raises Refused when the gateway refused a message.
-        """
-        while len(records := self.receive(timeout)):
-            for record in records:
-                yield report_of(record, self._session.instruments_by_id)
-
-    def receive(self, timeout: float | None = 0.0) -> Records:
-        """The fast path: every EXECUTION_REPORT at hand in one array.
-
-        Waits up to ``timeout`` seconds for the first, for ever with None; an empty array when none came.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self._pump(0.0)
-        while not self._session.reports and not self._session.refusals:
-            left = self._session.interval_s if deadline is None else deadline - time.monotonic()
-            if left <= 0:
-                return NO_REPORTS
-            self._pump(left)
-        return self._take_reports()
-
-    def _take_reports(self) -> Records:
-        reports, refusals = self._session.reports, self._session.refusals
-        if not reports:
-            raise refusals.popleft()
-        taken = reports[0] if len(reports) == 1 else np.concatenate(reports)
-        reports.clear()
-        return taken
-
-    def _become_ready(self) -> None:
-        if not self._session.ready:
-            self._wait(lambda: self._session.ready or None, f"a logon at {self._endpoint}")
-
-    def _wait(self, done: Callable[[], T | None], what: str) -> T:
-        """Pumps until ``done`` gives something. Raises Timeout, or LogonRefused."""
-        deadline = time.monotonic() + self._timeout_s
-        while (result := done()) is None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Timeout(f"no answer to {what} within {self._timeout_s} s")
-            self._pump(left)
-        return result
-
-    def _pump(self, timeout_s: float) -> None:
-        """Sends what is due, waits up to ``timeout_s`` for the socket, takes in all that is there."""
-        socket, session = self._open_socket(), self._session
-        self._flush()
-        if socket.poll(max(1, round(min(timeout_s, session.interval_s) * 1000)) if timeout_s > 0 else 0):
-            self._drain(socket)
-        session.tick(time.monotonic())
-        if session.logon_refusal is not None:
-            raise session.logon_refusal
-        if session.state is State.LOST:
-            self._connect()
-        self._flush()
-
-    def _drain(self, socket: "zmq.Socket[bytes]") -> None:
-        now = time.monotonic()
-        while True:
-            try:
-                frame = socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._session.receive(frame, now)
-
     def _flushed(self, request_id: int) -> int:
         self._flush()
         return request_id
-
-    def _flush(self, linger: bool = False) -> None:
-        """Sends the outbox. While the socket takes no more, reads: a server that is not read from need not read either."""
-        socket, outbox = self._open_socket(), self._session.outbox
-        deadline = time.monotonic() + self._timeout_s
-        while outbox and not self._holding:
-            frame = outbox.take()
-            try:
-                socket.send(frame, zmq.NOBLOCK)
-            except zmq.Again:
-                outbox.put_back(frame)
-                if linger or time.monotonic() > deadline:
-                    raise Timeout(f"{self._endpoint} has taken nothing for {self._timeout_s} s") from None
-                socket.poll(100, zmq.POLLIN | zmq.POLLOUT)
-                self._drain(socket)
-        self._session.sent(time.monotonic())
-
-    def _connect(self) -> None:
-        """Opens a fresh socket in place of the old one and begins a logon on it."""
-        if self._socket is not None:
-            self._socket.close(linger=0)
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.rcvhwm = 0
-        self._socket.connect(self._endpoint)
-        self._session.connect(time.monotonic())
-
-    def _open_socket(self) -> "zmq.Socket[bytes]":
-        if self._socket is None:
-            raise ValueError("this client is closed")
-        return self._socket
-
-    def _abandon(self) -> None:
-        if self._socket is not None:
-            self._socket.close(linger=200)
-            self._socket = None
-        self._context.term()

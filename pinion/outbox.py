@@ -15,6 +15,7 @@ class Outbox:
         self.token = 0
         self.maximum_frame_bytes = FIRST_MAXIMUM_FRAME_BYTES
         self._frames: deque[bytearray] = deque()
+        self._last_is_full = False
 
     def __bool__(self) -> bool:
         return bool(self._frames)
@@ -26,10 +27,16 @@ class Outbox:
 
     def put(self, message: bytes) -> None:
         """One whole message, joined to the last frame when there is room."""
-        if self._frames and len(self._frames[-1]) + len(message) <= self.maximum_frame_bytes:
+        if self._frames and not self._last_is_full and len(self._frames[-1]) + len(message) <= self.maximum_frame_bytes:
             self._frames[-1] += message
         else:
             self._frames.append(bytearray(message))
+        self._last_is_full = False
+
+    def put_alone(self, message: bytes) -> None:
+        """One whole message in a frame of its own: refused, it takes no other with it."""
+        self._frames.append(bytearray(message))
+        self._last_is_full = True
 
     def put_records(self, records: Records) -> None:
         """Messages of one kind, any number; their headers' tokens are written here."""

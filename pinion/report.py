@@ -25,6 +25,8 @@ class Report:
     symbol: str
     client_order_id: int
     order_id: int
+    account: int
+    """Number of the account whose order it is."""
     request_id: int
     side: Side | int
     price: Decimal
@@ -96,6 +98,7 @@ def report_of(record: np.void, instruments: Mapping[int, Instrument]) -> Report:
         symbol=instrument.symbol,
         client_order_id=int(record["client_order_id"]),
         order_id=int(record["order_id"]),
+        account=int(record["account"]),
         request_id=int(record["request_id"]),
         side=_known(Side, record["side"]),
         price=instrument.price_of(int(record["price"])),

@@ -5,7 +5,9 @@
 """
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum, auto
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +41,9 @@ class Session:
     gateway refused and nobody waits for.
     """
 
-    def __init__(self, account: str, api_key: str, heartbeat_s: float) -> None:
+    def __init__(self, account: str, api_key: str, heartbeat_s: float, after: Sequence[int] | None = None) -> None:
+        """``after``: by shard the last event of which every report is known; those that follow are asked for. None: what is
+        told from the logon on."""
         self.state = State.CLOSED
         self.outbox = Outbox()
         self.reports: deque[Records] = deque()
@@ -53,7 +57,7 @@ class Session:
         self._lists = _Lists()
         self._credentials = (account.encode(), api_key.encode())
         self._heartbeat_s = heartbeat_s
-        self._seen: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+        self._seen: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None if after is None else _whole(after)
         self._received_at = self._sent_at = 0.0
         self._instruments_request = 0
 
@@ -144,21 +148,21 @@ class Session:
         self._heartbeat_s = int(record["heartbeat_ms"]) / 1000
         self.outbox.token = int(record["token"])
         self.outbox.maximum_frame_bytes = int(record["maximum_frame_bytes"])
-        if self._seen is None:
-            self._seen = REPORTS_AN_EVENT * (record["told"].astype(np.int64) + 1) - 1
-        else:
-            self._request_resend()
+        is_new = self._seen is None
+        self._seen = _whole(record["told"]) if self._seen is None else self._seen
         if not self.instruments:
             self._instruments_request = self._lists.open(Kind.INSTRUMENTS_REQUEST)
         for request_id, asked in self._lists.waiting():
             self.outbox.put(encode(asked, self.outbox.token, request_id=request_id))
+        if not is_new:
+            self._request_resend()
 
     def _request_resend(self) -> None:
         """Asks each shard for what followed the last event of which every report is here."""
         assert self._seen is not None, "asked to catch up before the logon was accepted"
         for shard in range(self.shards):
             after = (int(self._seen[shard]) + 1) // REPORTS_AN_EVENT - 1
-            self.outbox.put(encode(Kind.RESEND_REQUEST, self.outbox.token, after_sequence=after, shard=shard))
+            self.outbox.put_alone(encode(Kind.RESEND_REQUEST, self.outbox.token, after_sequence=after, shard=shard))
 
     def _on_reports(self, records: Records) -> None:
         """Keeps what is new. One event can be three reports: the taker's, the maker's, and DONE, in this order."""
@@ -189,6 +193,12 @@ class Session:
                 self.refusals.append(Refused(message, reason, offset, text, request_id))
         elif not self._lists.fail(request_id, Refused(message, reason, offset, text, request_id)):
             self.refusals.append(Refused(message, reason, offset, text, request_id))
+
+
+def _whole(events: Any) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The places in the order of reports at which every report of ``events``, one a shard, has been seen."""
+    seen: np.ndarray[tuple[int], np.dtype[np.int64]] = REPORTS_AN_EVENT * (np.asarray(events, np.int64) + 1) - 1
+    return seen
 
 
 class _Lists:

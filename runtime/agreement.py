@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from runtime.rules import EVERY_ACCOUNT
 from runtime.sections import INT64_MAX, Instrument
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 SOCKET_PATH_BOUND: Final = 107
 """Bytes of a unix socket's path, the terminating zero not counted."""
 BYTES_PER_MESSAGE: Final = 128
+DROP_COPY_BOUND: Final = 32
+"""The gateway keeps a bit of a word for each."""
 
 
 def disagreements(settings: "Settings") -> list[str]:
@@ -19,6 +22,7 @@ def disagreements(settings: "Settings") -> list[str]:
     return [
         *_same_twice("instruments", "symbol", [item.symbol for item in settings.instruments]),
         *_same_twice("accounts", "name", [item.name for item in settings.accounts]),
+        *_drop_copies(settings),
         *_same_keys(settings),
         *_too_many(settings),
         *_money(settings.instruments),
@@ -36,14 +40,32 @@ def _same_twice(where: str, key: str, values: Iterable[str]) -> list[str]:
     ]
 
 
+def _drop_copies(settings: "Settings") -> Iterator[str]:
+    """A logon has one name for either: whoever logs on is the one or the other."""
+    names, accounts = [item.name for item in settings.drop_copies], [item.name for item in settings.accounts]
+    yield from _same_twice("drop_copies", "name", names)
+    if len(names) > DROP_COPY_BOUND:
+        yield f"drop_copies: there are {len(names)}; allowed are up to {DROP_COPY_BOUND}"
+    for item in settings.drop_copies:
+        if item.name in accounts:
+            yield f'drop_copies.name = "{item.name}": is an account; allowed is a name that no account has'
+        for name in item.accounts if item.accounts != EVERY_ACCOUNT else ():
+            if name not in accounts:
+                known = ", ".join(f'"{each}"' for each in accounts) or "none"
+                yield f'drop_copies.accounts (of {item.name}): there is no account "{name}"; known are {known}'
+
+
 def _same_keys(settings: "Settings") -> Iterator[str]:
-    """Two accounts with one key could not be told apart at logon. The key itself is not shown."""
+    """Two with one key could not be told apart at logon. The key itself is not shown."""
     owners: dict[str, list[str]] = {}
-    for account in settings.accounts:
-        owners.setdefault(account.api_key_sha256, []).append(account.name)
+    keys = [(item.api_key_sha256, item.name) for item in settings.accounts]
+    keys += [(item.api_key_sha256, item.name) for item in settings.drop_copies]
+    for key, name in keys:
+        owners.setdefault(key, []).append(name)
     for names in owners.values():
         if len(names) > 1:
-            yield f"accounts.api_key: {' and '.join(names)} have the same; allowed is one of its own for each account"
+            allowed = "one of its own for each account and drop copy"
+            yield f"accounts.api_key: {' and '.join(names)} have the same; allowed is {allowed}"
 
 
 def _too_many(settings: "Settings") -> Iterator[str]:

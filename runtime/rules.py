@@ -7,7 +7,7 @@ raise ``ValueError`` when it is not allowed; the text of that error is never sho
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 
@@ -132,6 +132,29 @@ class Text:
 
     def parse(self, text: str) -> str:
         return self.read(text)
+
+
+EVERY_ACCOUNT: Final = ("*",)
+"""What the settings make of "all": no account can have that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNames:
+    """A list of names of accounts, each once, or all of them, also those that come later."""
+
+    allowed: str = '"all", or a list of at least one name of an account, each once'
+
+    def read(self, value: object) -> tuple[str, ...]:
+        if value == "all":
+            return EVERY_ACCOUNT
+        if not isinstance(value, list):
+            raise ValueError
+        require(value and all(isinstance(name, str) and name not in EVERY_ACCOUNT for name in value))
+        require(len(set(value)) == len(value))
+        return tuple(value)
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return self.read("all" if text == "all" else [item.strip() for item in text.split(",")])
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,9 +188,16 @@ track_position = false
 name = "bob"
 # "change-me-bob"
 api_key_sha256 = "cd2e1003308cc938d0bfe7ded6de48824c25c795903b7e32c08b4a285d50136b"
+
+# Who reads all that happens to the orders of some accounts, for surveillance, and enters nothing. Its name is no account's.
+# accounts: "all", also those that come later, or a list of their names.
+[[drop_copies]]
+name = "surveillance"
+api_key = "change-me-surveillance"
+accounts = "all"
 """
 
 
 def sample() -> str:
-    """A settings file with everything in it, two instruments and two accounts: what `pinion config sample` prints."""
+    """A settings file with everything in it, two instruments, two accounts, a drop copy: what `pinion config sample` prints."""
     return "".join((_ENGINE, _PROCESSES, _MEMORY, _RECORDS, _MARKET))

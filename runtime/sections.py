@@ -6,7 +6,7 @@ A field's name is the key in the file. Units are in the names, or in the line be
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runtime.rules import Boolean, Cores, Integer, Number, Rule, Tcp, Text, Url, Word
+from runtime.rules import AccountNames, Boolean, Cores, Integer, Number, Rule, Tcp, Text, Url, Word
 from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
 
 INT32_MAX: Final = 2**31 - 1
@@ -168,3 +168,13 @@ class Account:
     """Accounts of one group above 0 are one owner; its orders may name another."""
     track_position: bool = setting(False, Boolean())
     """Let the matcher keep its positions, which reduce-only orders need. Set before its first order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropCopy:
+    """Who reads what happens to the orders of others, and enters nothing. The key itself is not kept."""
+
+    name: str = required(Text(r"[A-Za-z0-9._\-]{1,16}", "1 to 16 characters out of A-Z a-z 0-9 . _ -"))
+    api_key_sha256: str = setting("", Text(r"[0-9a-f]{64}", "64 characters out of 0-9 a-f", secret=True))
+    accounts: tuple[str, ...] = required(AccountNames())
+    """Whose; ``EVERY_ACCOUNT``: of all there are, and will be."""

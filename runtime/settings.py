@@ -22,6 +22,7 @@ from runtime.sections import (
     Account,
     ControlSettings,
     DatabaseSettings,
+    DropCopy,
     GatewaySettings,
     Instrument,
     JournalSettings,
@@ -77,6 +78,7 @@ class Settings:
     control: ControlSettings = ControlSettings()
     instruments: tuple[Instrument, ...] = ()
     accounts: tuple[Account, ...] = ()
+    drop_copies: tuple[DropCopy, ...] = ()
     path: Path | None = None
     """The file they came from."""
     warnings: tuple[str, ...] = ()
@@ -135,7 +137,7 @@ SECTIONS: Final[dict[str, type]] = {
     "log": LogSettings,
     "control": ControlSettings,
 }
-ROWS: Final[dict[str, type]] = {"instruments": Instrument, "accounts": Account}
+ROWS: Final[dict[str, type]] = {"instruments": Instrument, "accounts": Account, "drop_copies": DropCopy}
 PREFIX: Final = "PINION_"
 OTHER_VARIABLES: Final = ("PINION_CONFIG", "PINION_CACHE_DIR", "PINION_API_KEY", "PINION_ENDPOINT")
 """Variables that are not settings: of the command and of the client."""
@@ -260,6 +262,6 @@ def _check_mode(path: Path | None, table: dict[str, Any]) -> list[str]:
     """A warning when others may read a file that holds secrets."""
     if path is None or not stat.S_IMODE(path.stat().st_mode) & 0o077:
         return []
-    if not any("api_key" in row for row in table.get("accounts", [])):
+    if not any("api_key" in row for kind in ("accounts", "drop_copies") for row in table.get(kind, [])):
         return []
     return [f"{path} holds API keys and is readable by others: chmod 600, or give api_key_sha256"]

@@ -15,7 +15,8 @@ from pinion.codec import Records, decode, encode
 from pinion.protocol import Kind
 from runtime.context import Context
 from runtime.epoch import make_epoch
-from runtime.sections import Account, ControlSettings, GatewaySettings, Instrument, PoolSettings, RingSettings
+from runtime.rules import EVERY_ACCOUNT
+from runtime.sections import Account, ControlSettings, DropCopy, GatewaySettings, Instrument, PoolSettings, RingSettings
 from runtime.settings import Settings
 from shm.durable import COMMANDS_DURABLE, STATE, Durable, JournalState
 from shm.reasons import Reason
@@ -24,7 +25,15 @@ from shm.ring import Ring
 from waiting import wait_until
 
 ANSWER_WITHIN_MS = 5000
-KEYS = {"alice": "alice's key", "bob": "bob's key", "carol": "carol's key"}
+KEYS = {
+    "alice": "alice's key",
+    "bob": "bob's key",
+    "carol": "carol's key",
+    "auditor": "auditor's key",
+    "warden": "warden's key",
+}
+COPIES = {"auditor": EVERY_ACCOUNT, "warden": ("alice", "carol")}
+"""Drop copies, and whom they see; ``KEYS`` has their keys too."""
 TICK, LOT = 5, 10
 """Of GOOG: a wire price of 5 is one tick, a wire quantity of 10 one lot."""
 
@@ -44,9 +53,14 @@ def settings_of(place: Any, **changes: Any) -> Settings:
             Instrument(symbol="GOOG", tick_size=TICK, lot_size=LOT, price_decimals=2, quantity_decimals=1),
             Instrument(symbol="MSFT"),
         ),
-        accounts=tuple(Account(name=n, api_key_sha256=hashlib.sha256(k.encode()).hexdigest()) for n, k in KEYS.items()),
+        accounts=tuple(Account(name=name, api_key_sha256=_hash_of(name)) for name in ("alice", "bob", "carol")),
+        drop_copies=tuple(DropCopy(name=n, api_key_sha256=_hash_of(n), accounts=whose) for n, whose in COPIES.items()),
     )
     return replace(settings, **changes)
+
+
+def _hash_of(name: str) -> str:
+    return hashlib.sha256(KEYS[name].encode()).hexdigest()
 
 
 class World:

@@ -18,7 +18,8 @@ HELP_WITHIN_S = 0.3
 
 
 def load(word):
-    return getattr(importlib.import_module(f"cli.{word}"), word)
+    name = word.replace("-", "_")
+    return getattr(importlib.import_module(f"cli.{name}"), name)
 
 
 def commands(command, words):

@@ -39,6 +39,13 @@ def taken(session: Session) -> list[tuple[Kind, Records]]:
     return found
 
 
+def resends(session: Session) -> Records:
+    """All in the outbox, which must be RESEND_REQUESTs."""
+    found = taken(session)
+    assert {kind for kind, _ in found} == {Kind.RESEND_REQUEST}
+    return np.concatenate([records for _, records in found])
+
+
 def logged_on(shards: int = 1, told: int = 0) -> Session:
     """A session past its logon, with GOOG known."""
     session = Session("alice", "key", 5.0)
@@ -273,8 +280,7 @@ def test_logon_and_resume() -> None:
     ((_, (logon,)),) = taken(session)
     assert (logon["account"], logon["flags"], logon["token"]) == (b"alice", LogonFlag.RESUME, 0)
     session.receive(accepted(shards=2, told=20, token=78), 1.0)
-    ((kind, requests),) = taken(session)
-    assert kind is Kind.RESEND_REQUEST
+    requests = resends(session)
     assert set(requests["token"]) == {78}
     # of 11 more may be to come: ask from before it, and drop what is known
     assert requests["after_sequence"].tolist() == [10, 11]
@@ -314,8 +320,8 @@ def test_behind_asks_again() -> None:
     session = logged_on(shards=2)
     session.receive(report(1) + done(1), 0.0)
     session.receive(encode(Kind.BEHIND), 0.0)
-    ((kind, requests),) = taken(session)
-    assert (kind, requests["after_sequence"].tolist(), requests["shard"].tolist()) == (Kind.RESEND_REQUEST, [1, 0], [0, 1])
+    requests = resends(session)
+    assert (requests["after_sequence"].tolist(), requests["shard"].tolist()) == ([1, 0], [0, 1])
 
 
 def test_heartbeats() -> None:
@@ -396,3 +402,22 @@ def test_reports_are_views_of_the_frame() -> None:
     (records,) = session.reports
     assert records.dtype == blank(Kind.EXECUTION_REPORT).dtype
     assert np.array_equal(records["event_sequence"], [1])
+
+
+def test_a_refused_resend_takes_no_other_request_with_it() -> None:
+    """A REJECT drops the rest of its frame: each shard is asked in one of its own, behind whatever else is asked."""
+    session = Session("alice", "key", 5.0, after=[3, 9, 0, *[0] * 13])
+    session.connect(0.0)
+    assert taken(session)[0][1]["flags"] == [LogonFlag.RESUME]
+    session.receive(accepted(shards=3), 0.0)
+    session.ask(Kind.ORDERS_REQUEST)
+    frames = []
+    while session.outbox:
+        frames.append([(kind, records) for kind, records in decode(session.outbox.take())])
+    assert [[kind for kind, _ in frame] for frame in frames] == [
+        [Kind.INSTRUMENTS_REQUEST],
+        *[[Kind.RESEND_REQUEST]] * 3,
+        [Kind.ORDERS_REQUEST],
+    ]
+    asked = [records[0] for frame in frames[1:4] for _, records in frame]
+    assert [(int(each["shard"]), int(each["after_sequence"])) for each in asked] == [(0, 3), (1, 9), (2, 0)]

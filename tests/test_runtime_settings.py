@@ -13,6 +13,8 @@ from runtime.settings import ROWS, SECTIONS, Settings, SettingsError, load, samp
 
 HOME = {"HOME": "/srv/trader"}
 KEY = 'api_key = "sesame-open"'
+OTHER = 'api_key = "open-sesame"'
+A = f'[[accounts]]\nname = "a"\n{KEY}\n'
 ACME = '[[instruments]]\nsymbol = "ACME"\n'
 LONG = "x" * 120
 
@@ -140,6 +142,13 @@ BAD = [
     (ACME + ACME, 'instruments.symbol = "ACME": given 2 times; allowed is once'),
     (f'[[accounts]]\nname = "a"\n{KEY}\n[[accounts]]\nname = "a"\n{KEY[:-1]}9"', 'accounts.name = "a": given 2 times'),
     (f'[[accounts]]\nname = "a"\n{KEY}\n[[accounts]]\nname = "b"\n{KEY}', "accounts.api_key: a and b have the same"),
+    (f'{A}[[drop_copies]]\nname = "c"\n{KEY}\naccounts = "all"', "accounts.api_key: a and c have the same"),
+    (f'{A}[[drop_copies]]\nname = "a"\n{OTHER}\naccounts = "all"', 'drop_copies.name = "a": is an account; allowed is a name'),
+    (f'{A}[[drop_copies]]\nname = "c"\n{OTHER}\naccounts = ["z"]', 'drop_copies.accounts (of c): there is no account "z"; kno'),
+    (f'{A}[[drop_copies]]\nname = "c"\n{OTHER}\naccounts = []', 'drop_copies[0].accounts = []: allowed is "all", or a list'),
+    (f'{A}[[drop_copies]]\nname = "c"\n{OTHER}\naccounts = ["a", "a"]', 'allowed is "all", or a list of at least one name'),
+    (f'{A}[[drop_copies]]\nname = "c"\n{OTHER}', "drop_copies[0].accounts: missing; allowed is"),
+    (f'{A}[[drop_copies]]\nname = "c"\naccounts = "all"', "drop_copies[0].api_key: give either"),
     ("[pools]\ninstruments = 1\n" + ACME + ACME.replace("ACME", "GEAR"), "pools.instruments = 1: there are 2 instruments"),
     ("[journal]\nsegment_bytes = 65536", "journal.batch_bound = 4096: with segment_bytes = 65536 allowed is up to 256"),
     (ACME + "tick_size = 9223372036854775807\nlot_size = 2", "tick_size x lot_size is 18446744073709551614; allowed is up to"),
@@ -314,7 +323,7 @@ def test_sample_loads_and_names_every_key_with_its_default(write):
         defaults = section()
         assert shown == {key: _plain(getattr(defaults, key)) for key in shown}, name
     assert [{*given[name][0]} | {"api_key_sha256"} for name in ROWS] == [
-        {*rules_of(row)} | {"api_key_sha256"} | ({"api_key"} if name == "accounts" else set()) for name, row in ROWS.items()
+        {*rules_of(row)} | {"api_key_sha256"} | ({"api_key"} if name != "instruments" else set()) for name, row in ROWS.items()
     ]
     assert [account.api_key_sha256 for account in settings.accounts] == [
         hashlib.sha256(f"change-me-{name}".encode()).hexdigest() for name in ("alice", "bob")
