@@ -20,7 +20,7 @@ def tiny_option(command: Command) -> Command:
 
 @click.group()
 def bench() -> None:
-    """Measure the rings, the matcher, the whole path and the database.
+    """Measure the rings, the matcher, riskd, the whole path and the database.
 
     Figures mean something only beside others of the same run on the same idle machine.
 
@@ -75,6 +75,58 @@ def matcher(flow: Path | None, orders: int, seed: int, what: str | None, as_json
     records = measured.read_flow(flow) if flow else matcher_flow.generate(2_000 if tiny else orders, seed)
     found = measured.measure_flow(records, runs=2 if tiny else 6)._asdict()
     _show("matcher", found, {"matcher": found}, as_json)
+
+
+def flow_options(command: Command) -> Command:
+    """``--flow``, ``--orders`` and ``--seed`` of the benchmarks that run the limit program's ``moves``."""
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    command = click.option("--seed", type=int, default=1, show_default=True)(command)
+    command = click.option(
+        "--orders", type=click.IntRange(1, 1_000_000), default=1_000_000, show_default=True, help="At most."
+    )(command)
+    return click.option("--flow", type=file, help="A flow dumped by another program; default: one of repricing orders.")(
+        command
+    )
+
+
+@bench.command()
+@flow_options
+@json_option
+@tiny_option
+def risk(flow: Path | None, orders: int, seed: int, as_json: bool, tiny: bool) -> None:
+    """What riskd adds to an order, with a thousand accounts and with a million: nanoseconds.
+
+    Its whole kernel between real rings, orders in, commands out, and the events that the matcher made of them; beside it
+    `ns_per_order` of the matcher alone, for the same orders.
+
+    \b
+    Example:
+      pinion bench risk --json
+      pinion bench risk --flow moves.bin
+    """
+    from cli import bench_risk
+
+    found, rows = bench_risk.risk(flow, orders, seed, tiny)
+    _show("risk: nanoseconds an order", found, rows, as_json)
+
+
+@bench.command()
+@flow_options
+@json_option
+@tiny_option
+def pipeline(flow: Path | None, orders: int, seed: int, as_json: bool, tiny: bool) -> None:
+    """riskd and matcher as two pinned processes, and each alone: orders a second.
+
+    `ratio` is what goes through both over what the slower of the two does alone.
+
+    \b
+    Example:
+      pinion bench pipeline --json
+    """
+    from cli import bench_risk
+
+    found, rows = bench_risk.pipeline(flow, orders, seed, tiny)
+    _show("pipeline: orders a second", found, rows, as_json)
 
 
 @bench.command()

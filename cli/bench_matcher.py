@@ -12,7 +12,7 @@ def scale(tiny: bool) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     measured = importlib.import_module("bench.scale")
     size = {"large": measured.TINY, "operations": 2_000, "rounds": 2} if tiny else {}
     steps = measured.steps(size.get("rounds", measured.ROUNDS))
-    found = _with_bar("a large market", steps, lambda told: measured.measure(**size, told=told))
+    found = with_bar("a large market", steps, lambda told: measured.measure(**size, told=told))
     rows = {name: {"ns an order": found[f"ns_per_order_{name}"]} for name in ("small", "large")}
     rows["large"] |= {
         "times as much": found["ratio"],
@@ -27,11 +27,12 @@ def shapes(tiny: bool) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     measured = importlib.import_module("bench.shapes")
     size = {"sizes": measured.TINY, "runs": 2} if tiny else {}
     steps = len(measured.SHAPES) * len(size.get("sizes", measured.SIZES))
-    found = _with_bar("shapes of a book", steps, lambda told: measured.measure(**size, told=told))
+    found = with_bar("shapes of a book", steps, lambda told: measured.measure(**size, told=told))
     return found, {name.replace("_", " "): each for name, each in found.items()}
 
 
-def _with_bar(words: str, steps: int, measure: Callable[[Callable[[], None]], dict[str, Any]]) -> dict[str, Any]:
+def with_bar(words: str, steps: int, measure: Callable[[Callable[[], None]], dict[str, Any]]) -> dict[str, Any]:
+    """What ``measure`` finds; it is given what moves the bar a step on."""
     with progress(console()) as bar:
         task = bar.add_task(words, total=steps)
         return measure(lambda: bar.advance(task))
