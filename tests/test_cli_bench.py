@@ -14,6 +14,8 @@ from postgres import Postgres, needs_postgres
 KEYS = {
     "ring": {"ring_64B_per_s", "ring_128B_per_s", "there_and_back_ns"},
     "matcher": {"orders", "ns_per_order", "trades", "volume", "best_bid", "best_ask"},
+    "risk": {"orders", "refused", "added_ns", "ns_per_order", "runs_added_ns"},
+    "pipeline": {"orders", "riskd_per_s", "matcher_per_s", "pipeline_per_s", "ratio"},
 }
 DATABASE = {"rows_per_s", "copy_rows_per_s", "ratio", "events_per_s", "rows_by_table"}
 WIRE = {"round_trip_us", "orders_per_s_at_1_a_frame", "orders_per_s_at_16_a_frame", "orders_per_s_at_64_a_frame"}
