@@ -11,6 +11,7 @@ does just what it did there, order for order and slot for slot.
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ EVENTS_BOUND: Final = 1 << 21
 POOL: Final = 1 << 18
 LEVELS: Final = 1 << 18
 ROUNDS: Final = 5
+LIMITS: Final = {"maximum": 10**15, "messages": 10**9}
+"""By how the names of an account's limits begin: those of amounts, and those of rates, a second or a minute."""
 SCATTER: Final = 2654435761
 MakeRing = Callable[[np.dtype[Any], int, Sequence[str], int], Ring]
 
@@ -183,6 +186,13 @@ def requests_of(flow: Any, accounts: int) -> Any:
     return requests
 
 
+def limited_account(name: str) -> Account:
+    """An account with every limit that there is, none of which is ever met: all have to be checked."""
+    names = [each.name for each in fields(Account)]
+    limits: dict[str, Any] = {each: LIMITS[kind] for each in names if (kind := each.partition("_")[0]) in LIMITS}
+    return Account(name=name, **limits)
+
+
 def private_ring(record: np.dtype[Any], capacity: int, gating: Sequence[str], base: int) -> Ring:
     """A ring in this process's own memory."""
     return Ring.private(record, capacity, gating=gating, base=base)
@@ -190,12 +200,12 @@ def private_ring(record: np.dtype[Any], capacity: int, gating: Sequence[str], ba
 
 def _define(risk: Any, accounts: int) -> Any:
     """Let riskd know one instrument and so many accounts, all alike; the commands that tell a matcher so."""
-    account = Account(name="trader", maximum_quantity=10**9, maximum_notional=10**15, maximum_open_orders=10**6)
-    first = missing(risk, 0, (Instrument(symbol="BENCH"),), (account,))
+    first = missing(risk, 0, (Instrument(symbol="BENCH"),), (limited_account("trader"),))
     for command in first:
         define(risk, 0, command)
-    for table in ("accounts", "names"):
-        risk[table][:accounts] = risk[table][0]
+    rows = {len(risk["accounts"]), len(risk["names"])}
+    for table in (name for name in risk.dtype.names if risk[name].ndim > 0 and len(risk[name]) in rows):
+        risk[table][:accounts] = risk[table][0]  # of a table that is not by account, an empty row
     risk["header"]["accounts"] = risk["shards"][0]["accounts"] = accounts
     commands = np.concatenate([first[:1], np.repeat(first[1:], accounts)])
     commands["account"][1:] = np.arange(accounts)

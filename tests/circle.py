@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.risk import limited_account
 from matcher.kernel import ABORTED
 from matcher.layout import Bounds
 from matcher.slices import run_slice
@@ -18,7 +19,7 @@ from riskd.layout import Sizes
 from riskd.process import Rings, Riskd
 from riskd.state import empty_state
 from riskd_rig import put, room
-from runtime.sections import Account, Instrument
+from runtime.sections import Instrument
 from shm.patience import impatient
 from shm.records import COMMAND, EVENT
 from shm.ring import Ring
@@ -50,7 +51,7 @@ class Circle:
         self.events = [Ring.private(EVENT, CAPACITY, gating=("riskd", "persister", "gateway")) for _ in range(shards)]
         risks = empty_state(Sizes(shards, 2, 16, 8, SLOTS), seed=12345)
         instruments = tuple(Instrument(symbol=f"I{k}") for k in range(INSTRUMENTS))
-        accounts = tuple(Account(name=f"a{k}") for k in range(ACCOUNTS))
+        accounts = tuple(limited_account(f"a{k}") for k in range(ACCOUNTS))
         definitions = [missing(risks[0], shard, instruments, accounts) for shard in range(shards)]
         self.riskd = Riskd(risks, Rings(self.orders, self.commands, self.events), definitions)
         self.matchers = [Matcher(commands, events) for commands, events in zip(self.commands, self.events, strict=True)]
