@@ -73,10 +73,10 @@ def test_a_copy_hears_all_that_its_accounts_hear(world: World, seed: int) -> Non
     while ring.published < ring.capacity - 200:
         act(world, traders, rng)
         hear()
-    wait_until(complete, what="the same reports as the twin's")
+    wait_until(complete, timeout_s=60, what="the same reports as the twin's")
     told[1] = b""
     copies[1].send(copies[1].message(Kind.RESEND_REQUEST, after_sequence=0, shard=0))
-    wait_until(complete, what="the same reports again")
+    wait_until(complete, timeout_s=60, what="the same reports again")
 
 
 def test_recovery_from_any_event(world: World) -> None:
