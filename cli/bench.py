@@ -167,8 +167,9 @@ def recovery(commands: int, resting: int, as_json: bool, tiny: bool) -> None:
     """A start with many commands behind a snapshot, their replay, and how long snapshots hold up trading.
 
     `replay_ratio` is the engine's time for the commands over the time that their replay from the journal takes, `ready_s` the
-    time until all processes are ready that had nothing in memory, `pause_ms` the longest that a snapshot held up matcher or
-    riskd. Takes some minutes, and 5 GB of disk.
+    time until all processes are ready that had nothing in memory. `pause_ms` is the longest that a trading process did nothing
+    else because of a snapshot, `silence_ms` the longest time between two answers that a client saw while one was made, and
+    `silence_without_ms` while none was. Takes some minutes, and 5 GB of disk.
 
     \b
     Example:
@@ -188,6 +189,8 @@ def recovery(commands: int, resting: int, as_json: bool, tiny: bool) -> None:
             "ready_s",
             "resting",
             "pause_ms",
+            "silence_ms",
+            "silence_without_ms",
         )
     }
     _show("recovery", found, rows, as_json)

@@ -26,11 +26,16 @@ from shm.records import COMMAND, CommandKind, OrderType, Side, TimeInForce
 CHUNK: Final = 250_000
 STARTS: Final = 3
 PAUSES: Final = 3
-TRADED_BETWEEN: Final = 200_000
-"""Orders while the child of a snapshot writes, and after it: what makes memory fall apart."""
+FRAME: Final = 16
+FRAME_EVERY_S: Final = 0.001
+"""Between frames of so many orders while silences are measured: trading that leaves the machine some room."""
+FRAMES: Final = 500
+"""At a time; then the persister is asked whether the snapshot is whole."""
+TRADED_BETWEEN: Final = 100_000
+"""Orders between two snapshots, as fast as they go: what the next one has to take in."""
 LEVELS: Final = 1000
 DATABASE_WITHIN_S: Final = 600.0
-WHOLE_WITHIN_S: Final = 60.0
+WHOLE_WITHIN_S: Final = 120.0
 Hear = Callable[[int], Any]
 
 
@@ -152,7 +157,8 @@ def _put_aside(data: Path) -> Iterator[None]:
 
 
 def _pauses(resting: int, hear: Hear) -> dict[str, Any]:
-    """For how long snapshots hold up each process with so many orders at rest, one after the other, trading in between."""
+    """What trading notices of snapshots with so many orders at rest: for how long riskd, which numbers them, does nothing else,
+    and the longest silence that a client hears while it trades on, beside that without a snapshot."""
     room = 1 << resting.bit_length()
     with (
         _exchange(orders=room) as (cluster, key),
@@ -160,27 +166,76 @@ def _pauses(resting: int, hear: Hear) -> dict[str, Any]:
     ):
         for turn, done in enumerate(range(0, resting, CHUNK)):
             _send(client, _bids(min(CHUNK, resting - done)), turn, hear)
-        found = []
+        desk = _Desk(cluster, client)
+        found = [desk.snapshot(desk.rest)]  # the first one takes in everything, the next ones what came since
         for turn in range(PAUSES):
-            control.ask(cluster.settings, "riskd", "snapshot", 10)
             _send(client, _pairs(min(TRADED_BETWEEN, resting)), 1000 + turn, hear)
-            found.append({name: _whole(cluster, name) for name in ("matcher.0", "riskd")})
+            found.append(desk.snapshot(desk.trade))
         at_rest = control.ask(cluster.settings, "matcher.0", "status", 10)["resting"]
-    figures: dict[str, Any] = {"resting": at_rest}
-    for key, unit in (("pause_us", "pause_ms"), ("pause_cpu_us", "pause_cpu_ms")):
-        each = {name: [turn[name][key] for turn in found] for name in found[0]}
-        figures |= {unit: max(max(runs) for runs in each.values()) / 1000, f"runs_{key}": each}
-    return {**figures, "snapshot_bytes": {name: each["bytes"] for name, each in found[-1].items()}}
+    runs = found[1:]
+    return {
+        "resting": at_rest,
+        "pause_ms": max(each["pause_us"] for each in found) / 1000,
+        "silence_ms": max(max(each["silences_ms"]) for each in runs),
+        "silence_without_ms": max(max(each["silences_without_ms"]) for each in runs),
+        "runs_pause_us": [each["pause_us"] for each in found],
+        "runs_silence_ms": [each["silences_ms"] for each in runs],
+        "runs_silence_without_ms": [each["silences_without_ms"] for each in runs],
+        "snapshot_s": [each["seconds"] for each in found],
+        "snapshot_bytes": found[-1]["bytes"],
+    }
 
 
-def _whole(cluster: Cluster, name: str) -> dict[str, Any]:
-    """What a process says of its newest snapshot, once it is whole."""
-    until = time.monotonic() + WHOLE_WITHIN_S
-    while (found := control.ask(cluster.settings, name, "status", 10)["snapshot"])["writing"]:
-        if time.monotonic() > until:
-            raise Failure(f"the snapshot of {name} did not get whole within {WHOLE_WITHIN_S:g} s")
-        time.sleep(0.01)
-    return dict(found)
+class _Desk:
+    """A client that trades steadily, and an operator who takes snapshots."""
+
+    def __init__(self, cluster: Cluster, client: Client) -> None:
+        self._settings, self._client = cluster.settings, client
+        self._turn = 2000
+
+    def snapshot(self, trade: Callable[[], float]) -> dict[str, Any]:
+        """Have one made; ``trade`` as often as it takes, and as often once more when it is whole: what came of it."""
+        began = time.monotonic()
+        numbers = control.ask(self._settings, "riskd", "snapshot", 10)["commands"]
+        pause_us = control.ask(self._settings, "riskd", "status", 10)["snapshot"]["pause_us"]
+        during = [trade()]
+        while (found := self._made())["done"] != numbers:
+            if time.monotonic() - began > WHOLE_WITHIN_S or found["failed"]:
+                raise Failure(f"the snapshot did not get whole within {WHOLE_WITHIN_S:g} s {found['problem']}")
+            during.append(trade())
+        taken = round(time.monotonic() - began, 3)
+        sizes = {name: each["bytes"] for name, each in found["newest"].items()}
+        without = [trade() for _ in during]
+        return {"pause_us": pause_us, "seconds": taken, "bytes": sizes, "silences_ms": during, "silences_without_ms": without}
+
+    def rest(self) -> float:
+        """Do nothing for a while, and hear nothing."""
+        time.sleep(FRAMES * FRAME_EVERY_S)
+        return 0.0
+
+    def trade(self) -> float:
+        """Send FRAMES frames, one each FRAME_EVERY_S; the longest time between two answers, in ms."""
+        sent = _pairs(FRAMES * FRAME)
+        self._turn += 1
+        sent["client_order_id"] += np.uint64(self._turn) << np.uint64(32)
+        packed = Packed(sent, self._client.token)
+        began = heard = time.monotonic()
+        answered, longest = 0, 0.0
+        for number in range(FRAMES + 1):
+            due = began + number * FRAME_EVERY_S if number < FRAMES else heard + WHOLE_WITHIN_S
+            while (left := due - time.monotonic()) > 0 and answered < len(packed):
+                reports = self._client.receive(left)
+                if len(reports):
+                    now = time.monotonic()
+                    answered, longest, heard = answered + int((reports["last"] == 1).sum()), max(longest, now - heard), now
+            if number < FRAMES:
+                self._client.submit_packed(packed.frame(number * FRAME, (number + 1) * FRAME))
+        if answered < len(packed):
+            raise Failure(f"{len(packed) - answered} orders have no answer within {WHOLE_WITHIN_S:g} s")
+        return round(longest * 1000, 3)
+
+    def _made(self) -> dict[str, Any]:
+        return dict(control.ask(self._settings, "persister", "status", 10)["snapshots"])
 
 
 def _bids(count: int) -> Any:

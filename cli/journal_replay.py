@@ -96,7 +96,7 @@ class Past:
         for path in snapshots(snapshot_folder(self._settings.data, f"matcher.{self._shard}")):
             try:
                 found = Snapshot.read(path)
-            except SnapshotDamaged:
+            except (SnapshotDamaged, FileNotFoundError):  # the latter was put away meanwhile
                 continue
             fits = found.head.layout_hash == layout_hash(STATE) and found.head.bounds[:4] == tuple(self._bounds)
             if fits and found.head.commands[0] <= sequence:

@@ -20,6 +20,7 @@ from cli.drive import Driver, drive
 from cli.found import find_settings, settings_options
 from cli.frames import Packed
 from cli.output import console, json_option, print_json, progress
+from cli.snapshot import take
 from runtime import kernels
 from runtime.settings import Settings
 
@@ -79,6 +80,7 @@ def _trade(settings: Settings, hear: Any) -> None:
         cluster.stop()  # what recovers an exchange is compiled too: nobody wants to wait for that after a crash
         cluster.start()
         cluster.wait_ready()
+        take(cluster.settings)  # and what makes snapshots
         hear(len(settings.processes()))
 
 

@@ -9,21 +9,20 @@ import numpy as np
 from gateway.cycle import OUTCOMES, cycle
 from gateway.history import History, Records, apply_events, rebuild, rejoin, resend
 from gateway.inbound import COLD, FULL, REFUSED, session_of
-from gateway.layout import NOBODY, new_state, state_dtype
+from gateway.layout import NOBODY
 from gateway.orders import find_orders
 from gateway.outbound import whole_command
 from gateway.resends import Resends
 from gateway.session_log import SessionLog
 from gateway.sessions import Credentials, Deployment, Sessions
-from gateway.snapshot import go_on_from, known, snapshots_of, take
+from gateway.snapshot import go_on_from, known, parts, snapshots_of, state_of
 from gateway.table import live_places
 from gateway.wire import LINGER_MS, Wire
 from pinion.codec import blank
 from pinion.protocol import Kind
-from runtime.agent import Agent, Command
+from runtime.agent import Agent
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus
-from runtime.rules import EVERY_ACCOUNT
 from runtime.settings import Settings
 from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN, STATE, Durable, JournalState
 from shm.errors import CutLoose
@@ -47,7 +46,7 @@ class Gateway(Agent):
         self.name = context.process
         self.wakes = context.neighbours()
         self._context = context
-        self._array = _state(settings)
+        self._array = state_of(settings)
         self._state: Any = self._array[0]
         # A new ring must not hand out request numbers that the journal has from one before: numbers begin with the time.
         self._orders = context.create_ring(f"orders.{context.number}", base=time.time_ns() // 1000)
@@ -89,10 +88,7 @@ class Gateway(Agent):
         beating, busy = now_ns >= self._next_beat_ns, sessions.busy
         if beating:
             sessions.beat(now_ns)
-            self._snapshots.tend()
             self._state["refusing"] = self._why_refusing()
-            if self._snapshots.due():
-                take(self._snapshots, self._state)
             self._next_beat_ns = now_ns + BEAT_NS
         done = sessions.work() if busy else 0
         return max(done, int(self._wire.readable)) if reading and (beating or busy) else done
@@ -127,27 +123,14 @@ class Gateway(Agent):
             "told_after_us": {f"p{percent:g}": percentile(self._told_after[0], percent) / 1e3 for percent in (50, 99, 99.9)},
             "told": state["shard"]["told"][: len(self._events)].tolist(),
             "published": [ring.published for ring in self._events],
-            "snapshot": self._snapshots.status(),
         }
 
-    def commands(self) -> dict[str, Command]:
-        """``snapshot``: of the table of orders, now."""
-        return {"snapshot": lambda _: self._snapshot_now()}
-
     def close(self) -> None:
-        """Tell every client that the gateway goes; what is queued gets LINGER_MS to leave. A snapshot is waited for."""
+        """Tell every client that the gateway goes; what is queued gets LINGER_MS to leave. Then the last snapshot."""
         self._sessions.end_all(Reason.SHUTTING_DOWN)
         self._wire.close(LINGER_MS)
         if self._context.settings.snapshots.at_stop:
-            take(self._snapshots, self._state)
-        self._snapshots.finish()
-
-    def _snapshot_now(self) -> dict[str, Any]:
-        """The events that it knows. Raises ValueError while the one before is being written."""
-        if self._snapshots.busy:
-            raise ValueError("the snapshot before is still being written: try again")
-        take(self._snapshots, self._state)
-        return {"events": known(self._state)[1]}
+            self._snapshots.write_last(parts(self._state), *known(self._state))
 
     def _compile(self) -> None:
         """Call every kernel once with nothing to do: compiled while clients trade, it would hold them all up."""
@@ -182,6 +165,7 @@ class Gateway(Agent):
             place["commands"] = self._whole_command(shard, told)
             what = f"the snapshot of event {after}" if found else "no snapshot"
             self._context.logger.info(f"recovered shard {shard} from {what}, {told - after} events after it")
+        self._snapshots.let_go()
 
     def _position(self, shard: int, ring: Ring, durable: Durable, after: int) -> tuple[int, int]:
         """Our reader of the shard's ring and the last event told, the table of orders being as it was then. So far it is as
@@ -208,26 +192,6 @@ class Gateway(Agent):
 def build(context: Context) -> Gateway:
     """The agent of process ``gateway.g``. Raises EnvironmentFault: a port in use, a neighbour that does not start …"""
     return Gateway(context)
-
-
-def _state(settings: Settings) -> Any:
-    pools = settings.pools
-    dtype = state_dtype(
-        settings.gateway.maximum_sessions,
-        pools.accounts,
-        pools.instruments,
-        settings.matchers,
-        pools.orders,
-        settings.gateway.maximum_frame_bytes,
-    )
-    state = new_state(dtype, settings.matchers)
-    for number, instrument in enumerate(settings.instruments):
-        state[0]["units"][number] = (instrument.tick_size, instrument.lot_size)
-    names = {account.name: number for number, account in enumerate(settings.accounts)}
-    for copy, each in enumerate(settings.drop_copies):
-        seen = slice(None) if each.accounts == EVERY_ACCOUNT else [names[name] for name in each.accounts]
-        state[0]["watched_by"][seen] |= 1 << copy
-    return state
 
 
 def _deployment(settings: Settings, number: int) -> Deployment:

@@ -4,20 +4,20 @@ import ctypes
 from collections.abc import Mapping
 from typing import Any, Final
 
-from matcher.kernel import ABORTED
+from matcher.kernel import run_patiently
 from matcher.layout import STATE, Bounds
 from matcher.recovery import Replay, catch_up, go_on_from, touch
-from matcher.slices import SNAPSHOT_DUE, run_slice
 from matcher.state import empty_states, used, wire
 from matcher.view import read_book
 from runtime import placement
 from runtime.agent import Agent, Command
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus, StopRequested
+from runtime.settings import Settings
 from runtime.snapshots import Snapshots
 from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
 from shm.journal import JournalDamaged, JournalReader, Stream, stream_folder
-from shm.records import COMMAND, InstrumentState, Policy, RulesFlag, layout_hash, shard_of
+from shm.records import COMMAND, CommandKind, InstrumentState, Policy, RulesFlag, layout_hash, shard_of
 from shm.ring import Ring, release
 
 HOOK: Final = ctypes.CFUNCTYPE(ctypes.c_int64)
@@ -52,25 +52,25 @@ class Matcher(Agent):
         self.name, self.wakes = context.process, context.neighbours()
         self._context, self._durable, self._commands, self._events = context, durable, commands, events
         self._shard, self._shards = context.number, context.settings.matchers
-        self._states = empty_states(_bounds(context))
+        self._states = empty_states(bounds_for(context.settings))
         self.state: Any = self._states[0]
         if context.own.huge_pages:
-            for part in used(self.state, _bounds(context)):
+            for part in used(self.state, bounds_for(context.settings)):
                 placement.advise(part, context.logger)
-        touch(self.state, _bounds(context))
+        touch(self.state, bounds_for(context.settings))
         wire(self.state, commands, events)
         self._hook = HOOK(lambda: int(context.relax()))
         self.state["hook"] = ctypes.cast(self._hook, ctypes.c_void_p).value
         self.state["reader"] = commands.reader("matcher")
         self.state["suppress_through"] = events.published
-        self.snapshots = Snapshots(context, layout_hash(STATE), _bounds(context), [durable])
+        self.snapshots = Snapshots(context, layout_hash(STATE), bounds_for(context.settings), [durable])
 
     def recover(self) -> None:
         """Be again what an earlier life was. Raises StopRequested, JournalDamaged, and EnvironmentFault when the journal stays
         behind."""
         found = self.snapshots.newest()
         if found is not None:
-            go_on_from(found, self.state, used(self.state, _bounds(self._context)))
+            go_on_from(found, self.state, used(self.state, bounds_for(self._context.settings)))
         after = int(self.state["command_sequence"])
         folder = stream_folder(self._context.settings.data, Stream.COMMANDS, self._shard)
         journal = JournalReader(folder, COMMAND, after)
@@ -78,6 +78,7 @@ class Matcher(Agent):
         reader = int(self.state["reader"])
         if not catch_up(replay, journal, self._commands.cursor(reader), lambda: self._await(folder)):
             raise StopRequested
+        self.snapshots.let_go()
         release(self._commands.record, reader, int(self.state["command_sequence"]))
         what = f"the snapshot of command {after}" if found else "no snapshot"
         replayed, ahead = (
@@ -90,28 +91,25 @@ class Matcher(Agent):
         )
 
     def do_work(self) -> int:
-        """One slice; it ends behind a SNAPSHOT, and that is taken."""
-        self.snapshots.tend()
-        handled = int(run_slice(self._states, self.patience, SLICE))
-        if handled >= 0:
-            return handled
-        if handled == ABORTED:
-            return 0
-        self._take_snapshot()
-        return SNAPSHOT_DUE - handled
+        """One slice."""
+        return max(int(run_patiently(self._states, self.patience, SLICE)), 0)
 
     def drained(self) -> bool:
         """Is every command handled? After an abort nothing more can be: the next life does it from the journal."""
         return bool(self.state["aborted"]) or self._commands.published == self.state["command_sequence"]
 
     def close(self) -> None:
-        """The context lets go of the rings; a snapshot under way is waited for."""
-        self.snapshots.finish()
+        """Write a snapshot, if riskd ended with one; the context lets go of the rings."""
+        sequence = int(self.state["command_sequence"])
+        if self._context.settings.snapshots.at_stop and not self.state["aborted"] and self._is_snapshot(sequence):
+            self.snapshots.write_last(
+                used(self.state, bounds_for(self._context.settings)), (sequence,), (int(self.state["event_sequence"]),)
+            )
 
     def status(self) -> dict[str, Any]:
-        """Counts since the journal began; the newest snapshot."""
+        """Counts since the journal began."""
         names = ("command_sequence", "event_sequence", "trades", "volume", "resting", "level_count")
-        return {**{name: int(self.state[name]) for name in names}, "snapshot": self.snapshots.status()}
+        return {name: int(self.state[name]) for name in names}
 
     def commands(self) -> dict[str, Command]:
         """``book``: ``{"instrument": id, "depth": levels a side}``; ``instrument``: its state and rules."""
@@ -147,9 +145,11 @@ class Matcher(Agent):
             raise ValueError(f"instrument {instrument} has no book in shard {self._shard}")
         return instrument
 
-    def _take_snapshot(self) -> None:
-        known = (int(self.state["command_sequence"]),), (int(self.state["event_sequence"]),)
-        self.snapshots.take(used(self.state, _bounds(self._context)), *known)
+    def _is_snapshot(self, sequence: int) -> bool:
+        """Is this command a SNAPSHOT, and the last there is? Then everybody stops, and not this process alone."""
+        command = self._commands.record["slots"][sequence & (self._commands.capacity - 1)]
+        is_last = command["sequence"] == sequence == self._commands.published
+        return bool(is_last and command["kind"] == CommandKind.SNAPSHOT)
 
     def _await(self, folder: Any) -> bool:
         """Wait until the journal has grown; it is written by a live persister, or this gives up."""
@@ -158,6 +158,7 @@ class Matcher(Agent):
         return bool(self._context.wait_for(look, f"the persister to write command {wanted} into {folder}"))
 
 
-def _bounds(context: Context) -> Bounds:
-    pools = context.settings.pools
+def bounds_for(settings: Settings) -> Bounds:
+    """The bounds of the state that the settings ask for."""
+    pools = settings.pools
     return Bounds(pools.instruments, pools.accounts, pools.orders, pools.levels)

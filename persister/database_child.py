@@ -5,10 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from persister.database_link import DatabaseLink, DatabaseState
+from runtime.following import with_rooms
 from runtime.settings import Settings
 
 URL_VARIABLE: Final = "PINION_DATABASE_URL"
@@ -150,9 +150,7 @@ def arguments(settings: Settings, descriptor: int, part: int) -> list[str]:
 
 def environment(settings: Settings, part: int) -> dict[str, str]:
     """The child's environment: ours, the URL, and the rooms where this process found them."""
-    rooms = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, (rooms, os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path, URL_VARIABLE: settings.database_urls[part]}
+    return {**with_rooms(), URL_VARIABLE: settings.database_urls[part]}
 
 
 def _cores_of_all(settings: Settings) -> set[int]:

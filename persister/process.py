@@ -1,11 +1,13 @@
-"""The persister as a process: recover the journal, then write it, and look after the database's process."""
+"""The persister as a process: recover the journal, then write it, and look after the database's process and the followers."""
 
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 
 from persister.databases import Databases
+from persister.followers import Followers
 from persister.recovery import check_events_follow, known_by_snapshots, recover_stream
 from persister.retention import Retention
 from persister.stream_writer import StreamWriter, UnsyncedLost
@@ -14,9 +16,10 @@ from runtime.agent import Agent
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus
 from shm.durable import STATE, JournalState
-from shm.journal import Stream, stream_folder
+from shm.journal import Stream, Tail, stream_folder
 from shm.records import COMMAND, EVENT
 
+Recovered = tuple[Tail, int]
 TEND_INTERVAL_NS: Final = 5_000_000
 SYNC_BEHIND_INTERVAL_NS: Final = 1_000_000_000
 DATABASE_BOUND_S: Final = 0.7
@@ -29,7 +32,7 @@ a hundred, on a core that the engine may need. The rings hold far more than come
 
 
 class Persister(Agent):
-    """Writes the journal of all shards; every few milliseconds sees to the database."""
+    """Writes the journal of all shards; every few milliseconds sees to the database and to snapshots."""
 
     name = "persister"
 
@@ -38,6 +41,7 @@ class Persister(Agent):
         self._context, self._shards, self._background = context, shards, background
         self._batch = BatchBuffer(context.settings.journal.batch_bound)
         self._databases = Databases(context.settings, context.logger)
+        self._followers = Followers(context.settings, context.epoch, shards, context.logger)
         self._retention = Retention(context.settings, context.epoch, self._databases.settled, context.logger)
         self._tend_at_ns = self._sync_at_ns = self._mend_at_ns = 0
         self._problem = ""
@@ -125,6 +129,7 @@ class Persister(Agent):
         try:
             self._close_journal()
         finally:
+            self._followers.close()
             self._background.shutdown()
             self._retention.close()
             reached = self._databases.finish(DATABASE_BOUND_S)
@@ -158,6 +163,7 @@ class Persister(Agent):
                 for number, shard in enumerate(self._shards)
             },
             "database": self._databases.status(),
+            "snapshots": self._followers.status(),
         }
 
     def _tend(self, now_ns: int) -> None:
@@ -167,6 +173,7 @@ class Persister(Agent):
             self._sync_at_ns = now_ns + SYNC_BEHIND_INTERVAL_NS
         self._guarded(lambda: self._sync_behind(at_once))
         self._databases.tend()
+        self._followers.tend()
         self._retention.tend()
         self._count()
 
@@ -207,12 +214,8 @@ def _recover(context: Context, shard: int, epoch: int, background: ThreadPoolExe
     folders = [stream_folder(settings.data, stream, shard) for stream in Stream]
     snapshots = known_by_snapshots(settings, shard, epoch)
     known, most = [min(each) for each in zip(*snapshots, strict=True)], [max(each) for each in zip(*snapshots, strict=True)]
-    try:
-        commands, _ = recover_stream(folders[0], COMMAND, epoch, known[0], most[0])
-        events, command_sequence = recover_stream(folders[1], EVENT, epoch, known[1], most[1])
-    except OSError as error:
-        text = f"the journal in {folders[0].parent} cannot be read or mended: {error}"
-        raise EnvironmentFault(text, FaultStatus.INPUT_OUTPUT) from error
+    commands, _ = _tried(context, folders[0], lambda: recover_stream(folders[0], COMMAND, epoch, known[0], most[0]))
+    events, command_sequence = _tried(context, folders[1], lambda: recover_stream(folders[1], EVENT, epoch, known[1], most[1]))
     check_events_follow(folders[1], commands.last_sequence, command_sequence)
     writers = [
         StreamWriter(settings.data, stream, shard, epoch, tail, settings.journal.segment_bytes, background)
@@ -228,3 +231,33 @@ def _recover(context: Context, shard: int, epoch: int, background: ThreadPoolExe
         cut=[tail.path.name for tail in (commands, events) if tail.torn and tail.path],
     )
     return ShardWriter(writers[0], writers[1], durable, settings.durability)
+
+
+def _tried(context: Context, folder: Path, recover: Callable[[], Recovered]) -> Recovered:
+    """What ``recover`` returns, again and again while the disk fails it: a disk that is full now may have room in a moment.
+
+    Raises EnvironmentFault when it fails for ``control.attach_s``.
+    """
+    problems: list[str] = []
+    next_ns = 0
+
+    def look() -> Recovered | None:
+        nonlocal next_ns
+        if time.monotonic_ns() < next_ns:
+            return None
+        try:
+            return recover()
+        except OSError as error:
+            problem = f"the journal in {folder} cannot be read or mended: {error}"
+            if not problems:
+                context.logger.error("the start waits for the disk", problem=problem)
+            problems.append(problem)
+            next_ns = time.monotonic_ns() + MEND_EVERY_NS
+            return None
+
+    try:
+        return context.wait_for(look, f"the journal in {folder}")
+    except EnvironmentFault as fault:
+        if not problems or fault.status != FaultStatus.UNAVAILABLE:
+            raise
+        raise EnvironmentFault(problems[-1], FaultStatus.INPUT_OUTPUT) from fault

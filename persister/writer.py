@@ -19,9 +19,11 @@ from shm.durable import (
     Durable,
     JournalState,
 )
+from shm.errors import CutLoose
 from shm.journal_layout import BATCH_BOUND, BATCH_HEADER, BATCH_HEADER_BYTES
 from shm.records import RECORD_BYTES
 from shm.ring import Ring
+from shm.ring_layout import SNAPSHOT_MARK
 
 READER: Final = "persister"
 
@@ -122,6 +124,20 @@ class ShardWriter:
         assert self._event_ring is not None
         commands, events = self._command_ring.ring.published, self._event_ring.ring.published
         return commands > self.commands.last_sequence or events > self.events.last_sequence
+
+    def snapshot_numbered(self) -> int:
+        """The last SNAPSHOT that riskd numbered; 0 where the ring knows of none."""
+        assert self._command_ring is not None
+        return int(self._command_ring.ring.record["words"][SNAPSHOT_MARK])
+
+    def has_read(self, reader: str, event: int) -> bool:
+        """Has this reader of the events taken in ``event``, or been cut loose, and will not tell of what it finds behind it?"""
+        assert self._event_ring is not None
+        ring = self._event_ring.ring
+        try:
+            return ring.cursor(ring.reader(reader)) >= event
+        except CutLoose:
+            return True
 
     def close(self) -> None:
         """Sync all and say that nobody writes the journal now."""

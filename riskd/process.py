@@ -12,7 +12,7 @@ from riskd.ahead import end_shard
 from riskd.definitions import check_agreement, define, missing
 from riskd.kernel import read_events, run, write
 from riskd.layout import Sizes
-from riskd.recovery import events_made_again, recorded_commands, recorded_events, recover_shard
+from riskd.recovery import events_made_again, recorded_commands, recorded_event, recorded_events, recover_shard
 from riskd.requests import rules_command, state_command
 from riskd.state import Array, as_array, empty_state, free_all_unused, wire
 from runtime import placement
@@ -42,6 +42,16 @@ class Rings(NamedTuple):
     events: Sequence[Ring]
 
 
+class SnapshotPlan(NamedTuple):
+    """When snapshots are numbered: each ``every_s`` seconds (0: never), and once all is drained if ``is_last`` says so. The
+    last one is written into ``snapshots``; of these the start has ``found`` one behind so many commands of each shard."""
+
+    snapshots: Snapshots | None = None
+    every_s: float = 0.0
+    is_last: Callable[[], bool] = lambda: False
+    found: tuple[int, ...] = ()
+
+
 class Riskd(Agent):
     """The agent. ``definitions`` are written, each shard's, before the first order is taken; what operators ask for before the
     next one is."""
@@ -54,14 +64,21 @@ class Riskd(Agent):
         rings: Rings,
         definitions: Sequence[Array],
         wakes: tuple[str, ...] = (),
-        snapshots: Snapshots | None = None,
-        last_snapshot: Callable[[], bool] = lambda: False,
+        plan: SnapshotPlan | None = None,
     ) -> None:
-        """``last_snapshot`` says, once all is drained, that one is to be taken before the end."""
+        """Without a ``plan`` snapshots are numbered only when somebody asks for one."""
         self.risks, self.risk, self.rings, self.wakes = risks, risks[0], rings, wakes
-        self._snapshots, self._last_snapshot = snapshots, last_snapshot
+        self._plan = plan or SnapshotPlan()
+        self._snapshot_at = self._plan.found
+        """The last SNAPSHOT numbered in each shard; at first, that of the snapshot that this life began with."""
+        self._every_ns, self._due_ns = int(self._plan.every_s * 1e9), 0
+        self._postpone()
+        self._pause_us = 0
         self.wirings = wire(rings.orders, rings.commands, rings.events)
         self._arrays = tuple(as_array(kind[0].record) for kind in (rings.orders, rings.commands, rings.events))
+        write(
+            risks, self.wirings, self._arrays[1], 0, snapshot.snapshot_command()[:0], 0, 0
+        )  # now, not while clients wait for it
         self._own = {shard: commands for shard, commands in enumerate(definitions) if len(commands)}
         """By shard, what riskd itself has to say and not yet numbered."""
         for shard, commands in self._own.items():
@@ -72,10 +89,8 @@ class Riskd(Agent):
         """A slice of events and orders; while there is something of riskd's own to say, of that and events."""
         if self._own:
             return self._write_own()
-        if self._snapshots is not None:
-            self._snapshots.tend()
-            if self._snapshots.due():
-                self._snapshot_by_timer()
+        if self._every_ns and time.monotonic_ns() >= self._due_ns:
+            self._snapshot_by_timer()
         handled = run(self.risks, self.wirings, *self._arrays, self.patience, time.time_ns(), SLICE)
         assert self.risk["header"]["fault"] == 0, f"event {self.risk['header']['fault']} contradicts riskd's state"
         return int(handled)
@@ -84,14 +99,14 @@ class Riskd(Agent):
         """Has every order that a gateway passed on become a command? Then the last command is a snapshot's."""
         taken = self.risk["gateways"]["taken"]
         done = not self._own and all(ring.published == taken[g] for g, ring in enumerate(self.rings.orders))
-        if done and self._last_snapshot() and self._is_new():
-            self._take_snapshot()
+        if done and self._plan.is_last() and self._is_new():
+            self._take_snapshot(is_last=True)
         return done
 
     def status(self) -> dict[str, Any]:
-        """Sequences, working orders, what is held; the newest snapshot."""
-        kept = {} if self._snapshots is None else {"snapshot": self._snapshots.status()}
-        return {**report.summary(self.risk), **kept}
+        """Sequences, working orders, what is held; the last snapshot numbered, and how long that took."""
+        asked = {"commands": list(self._snapshot_at), "pause_us": self._pause_us}
+        return {**report.summary(self.risk), "snapshot": asked}
 
     def commands(self) -> dict[str, Command]:
         """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all; ``state``, ``rules``: riskd/requests.py;
@@ -105,9 +120,9 @@ class Riskd(Agent):
         }
 
     def close(self) -> None:
-        """The context lets go of the rings; the state is this process's own. A snapshot under way is waited for."""
-        if self._snapshots is not None:
-            self._snapshots.finish()
+        """The context lets go of the rings; the state is this process's own. If it ended with a SNAPSHOT, it is written."""
+        if self._plan.snapshots is not None and self._plan.is_last() and not self._is_new():
+            self._plan.snapshots.write_last(snapshot.parts(self.risks), *snapshot.known(self.risk))
         self._arrays, self.wirings = (), self.wirings[:0]
 
     def _say(self, command: Array) -> dict[str, int]:
@@ -141,35 +156,41 @@ class Riskd(Agent):
 
     def _snapshot_now(self) -> dict[str, Any]:
         """The numbers of its commands. Raises ValueError when none can be taken now."""
-        if self._snapshots is None or self._snapshots.busy:
-            raise ValueError("the snapshot before is still being written: try again")
         if not self._take_snapshot():
             raise ValueError("the shards take no more commands until matcher and persister have read some: try again")
-        return {"commands": [int(each) for each in snapshot.known(self.risk)[0]]}
+        return {"commands": list(self._snapshot_at)}
 
     def _snapshot_by_timer(self) -> None:
         """Without room for it the snapshot is left to the next interval: trading goes first."""
-        assert self._snapshots is not None
-        self._snapshots.postpone()
-        if self._is_new() and not self._snapshots.busy:
+        self._postpone()
+        if self._is_new():
             self._take_snapshot()
+
+    def _postpone(self) -> None:
+        self._due_ns = time.monotonic_ns() + self._every_ns
 
     def _is_new(self) -> bool:
         """Has anything happened since the last snapshot, but for the events of its own commands?"""
-        assert self._snapshots is not None
-        return not self._snapshots.knows(snapshot.known(self.risk)[0])
+        return self._snapshot_at != snapshot.known(self.risk)[0]
 
-    def _take_snapshot(self) -> bool:
-        """Number a SNAPSHOT in every shard, all of them or none; of just then is riskd's own. False: there is no room."""
-        assert self._snapshots is not None
+    def _take_snapshot(self, is_last: bool = False) -> bool:
+        """Number a SNAPSHOT in every shard, all of them or none. False: there is no room.
+
+        The first shard's number is marked last: who finds it marked finds those of the others too. The last of all is not
+        marked: each process writes its own.
+        """
+        started_ns = time.monotonic_ns()
         sequences = [int(each) + 1 for each in snapshot.known(self.risk)[0]]
         if self._own or not all(self._has_room(shard, sequence) for shard, sequence in enumerate(sequences)):
             return False
-        for shard, sequence in enumerate(sequences):
-            self.rings.commands[shard].record["words"][SNAPSHOT_MARK] = sequence
+        for shard, sequence in reversed(list(enumerate(sequences))):
             done = write(self.risks, self.wirings, self._arrays[1], shard, snapshot.snapshot_command(), 0, time.time_ns())
             assert done == 1 and self.rings.commands[shard].published == sequence
-        self._snapshots.take(snapshot.parts(self.risks), *snapshot.known(self.risk))
+            if not is_last:
+                self.rings.commands[shard].record["words"][SNAPSHOT_MARK] = sequence
+        self._snapshot_at = tuple(sequences)
+        self._postpone()
+        self._pause_us = (time.monotonic_ns() - started_ns) // 1000
         return True
 
     def _positions(self, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -198,12 +219,13 @@ def build(context: Context) -> Riskd:
         placement.advise(risks, context.logger)
     snapshots = Snapshots(context, layout_hash(risks.dtype), snapshot.bounds_of(sizes), durables)
     try:
-        recover(context, risks, rings, durables, snapshots)
+        found = recover(context, risks, rings, durables, snapshots)
     except (JournalDamaged, CutLoose) as error:
         raise EnvironmentFault(f"riskd cannot go on: {error}", FaultStatus.DAMAGED) from error
     check_agreement(risks[0], settings.instruments, settings.accounts)
     new = [missing(risks[0], shard, settings.instruments, settings.accounts) for shard in range(settings.matchers)]
-    return Riskd(risks, rings, new, context.neighbours(), snapshots, lambda: _is_last(context))
+    plan = SnapshotPlan(snapshots, settings.snapshots.every_s, lambda: _is_last(context), found)
+    return Riskd(risks, rings, new, context.neighbours(), plan)
 
 
 def _is_last(context: Context) -> bool:
@@ -219,8 +241,8 @@ def sizes_of(settings: Settings) -> Sizes:
 
 def recover(
     context: Context, risks: Array, rings: Rings, durables: Sequence[Durable], snapshots: Snapshots | None = None
-) -> None:
-    """Bring an empty state to where riskd stood, ready to go on in the rings.
+) -> tuple[int, ...]:
+    """Bring an empty state to where riskd stood, ready to go on in the rings; the commands that the snapshot knew, if any.
 
     Raises JournalDamaged, CutLoose, and EnvironmentFault when the journal contradicts the settings or does not get far enough.
     """
@@ -233,6 +255,9 @@ def recover(
     for shard, durable in enumerate(durables):
         _recover_shard(context, risks, shard, rings, durable)
     free_all_unused(risks[0])
+    if snapshots is not None:
+        snapshots.let_go()
+    return () if found is None else found.head.commands[: len(durables)]
 
 
 def _recover_shard(context: Context, risks: Array, shard: int, rings: Rings, durable: Durable) -> None:
@@ -249,7 +274,8 @@ def _recover_shard(context: Context, risks: Array, shard: int, rings: Rings, dur
     commands = recorded_commands(data, shard, rings.commands[shard], durable.read(COMMANDS_WRITTEN), after[0])
     events = recorded_events(data, shard, max(through, after[1]), after[1])
     later, is_lost = events_made_again(context, shard, ring), rings.commands[shard].segment.fresh
-    recover_shard(risks, shard, commands, events, later, to_the_last=is_lost)
+    known = recorded_event(data, shard, after[1])
+    recover_shard(risks, shard, commands, events, later, to_the_last=is_lost, known=known)
     for gateway, orders in enumerate(rings.orders):
         if not end_shard(risks[0], gateway, shard, orders.published):
             context.logger.info("the gateway numbers its orders anew", gateway=gateway, shard=shard)

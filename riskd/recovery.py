@@ -37,15 +37,16 @@ def recover_shard(
     later: LaterEvents | None = None,
     *,
     to_the_last: bool = False,
+    known: Array | None = None,
 ) -> None:
     """Take in the recorded commands and events of a shard, both from where the state stands. Free slots are to be stacked anew
     after.
 
     ``later`` has the events that the matcher makes again: they are waited for where a command cannot be taken in before them,
-    and with ``to_the_last`` until those of the last command are in. Raises EnvironmentFault when the records contradict the
-    settings or one another, or the events do not come.
+    and with ``to_the_last`` until those of the last command are in; ``known`` is the last event that the state knows already,
+    if any. Raises EnvironmentFault when the records contradict the settings or one another, or the events do not come.
     """
-    replaying = _Replaying(risks, shard, events, later)
+    replaying = _Replaying(risks, shard, events, later, known)
     for batch in commands:
         for command in batch[batch["kind"] >= CommandKind.INSTRUMENT]:
             define(risks[0], shard, command)
@@ -58,11 +59,13 @@ def recover_shard(
 class _Replaying:
     """A shard's commands, and beside them the events in hand, in the journal, and yet to be made again."""
 
-    def __init__(self, risks: Array, shard: int, events: Iterable[Array], later: LaterEvents | None) -> None:
+    def __init__(
+        self, risks: Array, shard: int, events: Iterable[Array], later: LaterEvents | None, known: Array | None
+    ) -> None:
         self._risks, self._shard, self._journal, self._later = risks, shard, iter(events), later
         self._cursor = np.zeros(2, np.int64)
         self._in_hand = next(self._journal, None)
-        self._last: Array | None = None
+        self._last = known
 
     def take_commands(self, batch: Array) -> None:
         """All of ``batch``, each after the events of the commands before it, as far as there are any."""
@@ -144,6 +147,12 @@ def recorded_commands(data: Path, shard: int, ring: Ring, through: int, after: i
 def recorded_events(data: Path, shard: int, through: int, after: int = 0) -> Iterator[Array]:
     """The events of a shard after ``after`` in the journal, at least up to ``through``, which is there."""
     return JournalReader(stream_folder(data, Stream.EVENTS, shard), EVENT, after).read(through)
+
+
+def recorded_event(data: Path, shard: int, sequence: int) -> Array | None:
+    """An event of a shard that is in the journal, as an array of one; None for number 0."""
+    found = next(recorded_events(data, shard, sequence, sequence - 1), None) if sequence else None
+    return None if found is None else found[:1]
 
 
 def _check(outcome: int, shard: int, commands: Array, events: Array, cursor: Array) -> None:

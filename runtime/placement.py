@@ -6,8 +6,6 @@ are a warning: the process runs, only less evenly.
 
 import ctypes
 import os
-import time
-from pathlib import Path
 from typing import Any, Final
 
 from runtime.faults import EnvironmentFault, FaultStatus
@@ -17,11 +15,6 @@ MCL_CURRENT: Final = 1
 MCL_FUTURE: Final = 2
 MCL_ONFAULT: Final = 4  # what is reserved and never touched, as most of a matcher's state, is not to be had
 MADV_HUGEPAGE: Final = 14
-MADV_COLLAPSE: Final = 25
-"""Since Linux 6.1."""
-COLLAPSED_NS: Final = 50_000
-"""A chunk that is a huge page already takes 2 µs."""
-HUGE_BYTES: Final = 1 << 21
 PAGE_BYTES: Final = 4096
 
 
@@ -82,26 +75,6 @@ def advise_huge_pages(address: int, size: int) -> str:
 def advise(array: Any, logger: Any) -> None:
     """``advise_huge_pages`` for the memory of an array; the warning goes to the log."""
     _warn(logger, advise_huge_pages(array.ctypes.data, array.nbytes))
-
-
-def own_chunks() -> list[int]:
-    """Addresses of the whole huge pages that this process's own memory could lie on: heap, tables, kernels."""
-    chunks: list[int] = []
-    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
-        span, mode, _, _, inode, *name = line.split()
-        if mode == "rw-p" and inode == "0" and name in ([], ["[heap]"]):
-            start, end = (int(each, 16) for each in span.split("-"))
-            chunks.extend(range(-(-start // HUGE_BYTES) * HUGE_BYTES, end - HUGE_BYTES + 1, HUGE_BYTES))
-    return chunks
-
-
-def collapse(address: int) -> bool:
-    """Put the small pages of a chunk back on a huge one; False: it was one, or the machine cannot. Some 0.6 ms where there is
-    something to do."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    started_ns = time.monotonic_ns()
-    done = libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(HUGE_BYTES), MADV_COLLAPSE) == 0
-    return done and time.monotonic_ns() - started_ns > COLLAPSED_NS
 
 
 def _warn(logger: Any, warning: str) -> None:

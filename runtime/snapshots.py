@@ -1,20 +1,23 @@
-"""The snapshots of one process: found at its start, written by a forked child while it goes on, the last few kept.
+"""The snapshots of one process: found at its start, written where nobody waits for it, the last few kept.
+
+While the exchange trades they are written by a follower (``runtime/following.py``), a process of its own that makes the same
+state out of the journal. At a clean stop, when nobody trades any more, the process writes its own.
 
 A snapshot counts only once the journal has on disk all that it knows: else a loss of power could leave a snapshot of commands
-that never were. So the child writes the file, asks the persister to sync, waits for that, and only then names the file.
+that never were. So it is written under another name, the persister is asked to sync, and only then it gets its name.
 """
 
+import fcntl
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from runtime import placement
 from runtime.context import Context
-from runtime.forked import fork
 from shm.doorbell import bell_of
 from shm.durable import (
     COMMANDS_DURABLE,
@@ -28,64 +31,75 @@ from shm.durable import (
 )
 from shm.snapshot import (
     SUFFIX,
-    WRITING,
     Head,
     Snapshot,
     SnapshotDamaged,
     publish,
+    read_head,
     snapshot_folder,
     snapshots,
     write_snapshot,
 )
 
 SAFE_WITHIN_S: Final = 60.0
-"""How long a child waits for the journal to reach what its snapshot knows."""
-FINISH_WITHIN_S: Final = 3.0
-"""How long a stopping process waits for its child."""
+"""How long a follower waits for the journal to have on disk what its snapshot knows."""
+LAST_WITHIN_S: Final = 3.0
+"""How long a process that stops does."""
 LOOK_EVERY_S: Final = 0.002
-TEND_EVERY_NS: Final = 10_000_000
-TEND_AFTER_NS: Final = 30_000_000_000
-"""How long after its start a process begins to put its memory on huge pages: it has settled, and has no snapshot yet."""
 DAMAGED: Final = ".damaged"
 Parts = Sequence[np.ndarray[Any, np.dtype[Any]]]
+Numbers = tuple[int, ...]
 
 
 class Snapshots:
     """Of ``context.process``, whose state has the layout ``layout_hash`` and ``bounds``. ``durables`` are those of the shards
     that ``commands`` and ``events`` of a snapshot are about, in that order."""
 
-    def __init__(self, context: Context, layout_hash: int, bounds: tuple[int, ...], durables: Sequence[Durable]) -> None:
+    def __init__(self, context: Context, layout_hash: int, bounds: Numbers, durables: Sequence[Durable]) -> None:
         self._context, self._layout_hash, self._bounds, self._durables = context, layout_hash, bounds, durables
         self.folder = snapshot_folder(context.settings.data, context.process)
-        self._child = 0
-        self._writing: Head | None = None
-        self._split: list[int] | None = None
-        """Where memory may lie on small pages; None: everywhere."""
-        self._tend_at_ns = time.monotonic_ns() + TEND_AFTER_NS
-        self._last: dict[str, Any] = {}
-        self._every_ns = int(context.settings.snapshots.every_s * 1e9)
-        self._due_ns = 0
-        self.postpone()
+        self._held = -1
+        """Descriptor of the file that a start goes on from, locked so that nobody puts it away."""
 
-    # ------------------------------------------------------------------------------------ at the start
+    def newest(self, commands: Numbers | None = None, events: Numbers | None = None) -> Snapshot | None:
+        """The newest snapshot that is whole and that the journal goes on from, and that knows no more than these ``commands``
+        and ``events`` of each shard, if any are given. What stands before it is said in the log.
 
-    def newest(self) -> Snapshot | None:
-        """The newest snapshot that is whole and that the journal goes on from; what stands before it is said in the log."""
-        for left in self.folder.glob(f"*{SUFFIX}{WRITING}"):
-            left.unlink()  # of a life that ended before it was whole
+        Until ``let_go`` it stays, and with it the journal behind it, whatever a follower writes meanwhile.
+        """
         for path in snapshots(self.folder):
             try:
+                self._hold(path)
                 found = Snapshot.read(path)
             except SnapshotDamaged as damage:
                 self._context.logger.warning("a snapshot is damaged: trying the one before", problem=str(damage))
-                path.rename(path.with_suffix(SUFFIX + DAMAGED))
+                with suppress(FileNotFoundError):
+                    path.rename(path.with_suffix(SUFFIX + DAMAGED))
+                continue
+            except FileNotFoundError:
+                return self.newest(commands, events)  # put away meanwhile, for there are later ones
+            if _is_later(found.head.commands, commands) or _is_later(found.head.events, events):
                 continue
             reason = self._why_not(found.head)
             if not reason:
-                self._note(found.head, found.path.stat().st_size)
                 return found
             self._context.logger.warning("a snapshot cannot be used: trying the one before", snapshot=str(path), reason=reason)
+        self.let_go()
         return None
+
+    def _hold(self, path: Path) -> None:
+        """Lock a snapshot. Raises FileNotFoundError when it has been put away."""
+        self.let_go()
+        self._held = os.open(path, os.O_RDONLY)
+        fcntl.flock(self._held, fcntl.LOCK_SH)
+        if os.fstat(self._held).st_nlink == 0:
+            raise FileNotFoundError(path)
+
+    def let_go(self) -> None:
+        """The start is done: it needs the snapshot no more."""
+        if self._held >= 0:
+            os.close(self._held)
+        self._held = -1
 
     def _why_not(self, head: Head) -> str:
         for what, found, wanted in (
@@ -103,132 +117,68 @@ class Snapshots:
                 return f"it knows commands and events up to {known}, the journal of the shard ends with {reached}"
         return ""
 
-    # ------------------------------------------------------------------------------------ at work
-
-    @property
-    def busy(self) -> bool:
-        """Is one being written?"""
-        self._reap(os.WNOHANG)
-        return self._child != 0
-
-    def due(self) -> bool:
-        """Has it been ``snapshots.every_s`` since the last one?"""
-        return self._every_ns > 0 and time.monotonic_ns() >= self._due_ns
-
-    def postpone(self) -> None:
-        """The next one is due an interval from now."""
-        self._due_ns = time.monotonic_ns() + self._every_ns
-
-    def knows(self, sequences: tuple[int, ...], what: str = "commands") -> bool:
-        """Was the last snapshot taken, or found, of just these ``commands`` (or ``events``)?"""
-        newest: Any = self._last.get(what) if self._writing is None else list(getattr(self._writing, what))
-        return bool(newest == list(sequences))
-
-    def take(self, parts: Parts, commands: tuple[int, ...], events: tuple[int, ...]) -> bool:
-        """Have a child write the state as it is now; False while an earlier one is being written, or for lack of memory."""
-        if self.busy:
-            self._context.logger.warning("no snapshot: the one before is still being written", commands=commands)
-            return False
-        self.postpone()
-        settings = self._context.settings
-        head = Head(
-            self._context.process, self._layout_hash, self._context.epoch, self._bounds, commands, events, time.time_ns()
-        )
-        bell = self._bell()
+    def write(self, parts: Parts, commands: Numbers, events: Numbers, within_s: float = SAFE_WITHIN_S) -> None:
+        """Write the state, wait until the journal is on disk as far as it knows it, give the file its name, and put away those
+        that are too many. Raises OSError: then nothing of it is left."""
+        self.let_go()
+        settings, context = self._context.settings, self._context
+        head = Head(context.process, self._layout_hash, context.epoch, self._bounds, commands, events, time_ns=time.time_ns())
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = write_snapshot(self.folder, head, parts)
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            started_ns, used_ns = time.monotonic_ns(), time.thread_time_ns()
-            self._child = fork(lambda: _write(self.folder, head, parts, settings, self._durables, bell))
+            self._await_journal(head, within_s)
+            path = publish(draft)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+        size = path.stat().st_size
+        for old in snapshots(self.folder)[settings.snapshots.keep :]:
+            _put_away(old)
+        context.logger.info("snapshot", commands=list(commands), events=list(events), bytes=size)
+
+    def write_last(self, parts: Parts, commands: Numbers, events: Numbers) -> None:
+        """``write`` by a process that stops, unless there is one of just this; a failure is logged."""
+        if self._has(commands):
+            return
+        try:
+            self.write(parts, commands, events, LAST_WITHIN_S)
         except OSError as error:
-            self._context.logger.error("no snapshot", problem=str(error))
-            return False
-        self._writing = head
-        self._last = {
-            "pause_us": (time.monotonic_ns() - started_ns) // 1000,
-            "pause_cpu_us": (time.thread_time_ns() - used_ns) // 1000,
-        }
-        self._split, self._tend_at_ns = None, time.monotonic_ns() + TEND_EVERY_NS
-        return True
+            self._context.logger.error("no snapshot", problem=str(error), commands=list(commands))
 
-    def tend(self) -> None:
-        """To be called in every slice: hears of the child's end, and then puts memory on huge pages, a bit at a time.
+    def _has(self, commands: Numbers) -> bool:
+        """Is the newest one of just these commands? How many of their events it knows makes no difference to a start."""
+        with suppress(SnapshotDamaged, OSError):
+            for path in snapshots(self.folder)[:1]:
+                head = read_head(path)
+                fits = (head.layout_hash, head.epoch) == (self._layout_hash, self._context.epoch)
+                return fits and head.commands[: len(commands)] == commands
+        return False
 
-        A fork copies an entry for each page. What a process writes while a child shares its memory falls apart into small
-        pages again, and the next fork would take ten times as long.
-        """
-        if self._tend_at_ns == 0 or time.monotonic_ns() < self._tend_at_ns:
-            return
-        if not self.busy:
-            if self._split is None:
-                self._split = placement.own_chunks()
-            while self._split and not placement.collapse(self._split.pop()):
-                pass
-        self._tend_at_ns = time.monotonic_ns() + TEND_EVERY_NS if self._split or self._split is None else 0
-
-    def finish(self) -> None:
-        """Wait for the child, but not for ever: of a snapshot that is not whole nothing is left."""
-        deadline = time.monotonic() + FINISH_WITHIN_S
-        while self.busy and time.monotonic() < deadline:
-            time.sleep(LOOK_EVERY_S)
-        if self._child:
-            os.kill(self._child, 9)
-            self._reap(0)
-
-    def status(self) -> dict[str, Any]:
-        """The newest snapshot: what it knows, its size, for how long it held up this process; empty without one."""
-        writing = self.busy
-        return {**self._last, "writing": writing}
-
-    def _bell(self) -> Callable[[], None]:
-        bells = self._context.doorbells
-        return lambda: bells.ring(bell_of("persister"))
-
-    def _reap(self, how: int) -> None:
-        if not self._child:
-            return
-        child, status = os.waitpid(self._child, how)
-        if child == 0:
-            return
-        head, self._child, self._writing = self._writing, 0, None
-        assert head is not None
-        if status == 0:
-            path = self.folder / f"{head.order:020d}{SUFFIX}"
-            self._note(head, path.stat().st_size if path.exists() else 0)
-            self._context.logger.info("snapshot", **self._last)
-        else:
-            code = os.waitstatus_to_exitcode(status)
-            self._context.logger.error("a snapshot failed", commands=list(head.commands), status=code)
-
-    def _note(self, head: Head, size: int) -> None:
-        count = len(self._durables)
-        known = {"commands": list(head.commands[:count]), "events": list(head.events[:count])}
-        self._last = {**self._last, **known, "bytes": size, "time_ns": head.time_ns}
+    def _await_journal(self, head: Head, within_s: float) -> None:
+        """Until all that the snapshot knows is on disk; without durability, written."""
+        unsynced, bells = self._context.settings.durability == "none", self._context.doorbells
+        words = (COMMANDS_WRITTEN, EVENTS_WRITTEN) if unsynced else (COMMANDS_DURABLE, EVENTS_DURABLE)
+        deadline = time.monotonic() + within_s
+        for shard, durable in enumerate(self._durables):
+            known = (head.commands[shard], head.events[shard])
+            while any(durable.read(word) < sequence for word, sequence in zip(words, known, strict=True)):
+                if time.monotonic() > deadline or durable.read(STATE) == JournalState.STOPPED:
+                    raise TimeoutError(f"the journal of shard {shard} does not get to {known}")
+                durable.advance(SYNC_ASKED, 1)
+                bells.ring(bell_of("persister"))
+                time.sleep(LOOK_EVERY_S)
 
 
-def _write(
-    folder: Path, head: Head, parts: Parts, settings: Any, durables: Sequence[Durable], wake: Callable[[], None]
-) -> None:
-    """The child's work. Raises OSError."""
-    draft = write_snapshot(folder, head, parts)
-    try:
-        _await_journal(head, settings.durability == "none", durables, wake)
-        publish(draft)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    for path in snapshots(folder)[settings.snapshots.keep :]:
-        path.unlink()
+def _put_away(path: Path) -> None:
+    """Delete a snapshot, unless somebody is starting from it: then the next one does."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)
 
 
-def _await_journal(head: Head, unsynced: bool, durables: Sequence[Durable], wake: Callable[[], None]) -> None:
-    """Until all that the snapshot knows is on disk; with ``unsynced``, written."""
-    words = (COMMANDS_WRITTEN, EVENTS_WRITTEN) if unsynced else (COMMANDS_DURABLE, EVENTS_DURABLE)
-    deadline = time.monotonic() + SAFE_WITHIN_S
-    for shard, durable in enumerate(durables):
-        known = (head.commands[shard], head.events[shard])
-        while any(durable.read(word) < sequence for word, sequence in zip(words, known, strict=True)):
-            if time.monotonic() > deadline or durable.read(STATE) == JournalState.STOPPED:
-                raise TimeoutError(f"the journal of shard {shard} does not get to {known}")
-            durable.advance(SYNC_ASKED, 1)
-            wake()
-            time.sleep(LOOK_EVERY_S)
+def _is_later(known: Numbers, bound: Numbers | None) -> bool:
+    return bound is not None and any(ours > theirs for ours, theirs in zip(known, bound, strict=False))

@@ -10,7 +10,7 @@
                           word 17          gating readers                                set at creation
                           word 32 + 16 r   last sequence that reader r has done with     reader r writes
                           word 33 + 16 r   1 while it holds the writer back, 2 cut loose
-                          word 288         of commands: the last SNAPSHOT numbered       writer writes, before publishing it
+                          word 288         of commands: the last SNAPSHOT numbered       writer writes, after publishing it
 4608 slots      capacity records; sequence s lies in slot s & (capacity - 1)
 """
 

@@ -103,12 +103,26 @@ def snapshots(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{'[0-9]' * 20}{SUFFIX}"), reverse=True)
 
 
+def drafts(data: Path | str) -> list[Path]:
+    """What was being written below a data folder and has no name yet, of all processes."""
+    return sorted((Path(data) / "snapshots").glob(f"*/*{WRITING}"))
+
+
 def write_snapshot(folder: Path, head: Head, parts: Sequence[Array]) -> Path:
     """Write a snapshot of the state that ``parts`` (arrays of bytes) make up, and sync it, under a name for ``publish``.
 
-    Raises OSError. Of a state that changes meanwhile, what is written is nonsense: it is for a forked child, or a copy.
+    Raises OSError, and nothing is left then. The state must not change meanwhile.
     """
-    path = folder / f"{head.order:020d}{SUFFIX}{WRITING}"
+    path = folder / f"{head.order:020d}{SUFFIX}.{os.getpid()}{WRITING}"
+    try:
+        _write_file(path, head, parts)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _write_file(path: Path, head: Head, parts: Sequence[Array]) -> None:
     header = _header(head, sum(part.nbytes for part in parts))
     chain, count, start = int(header["checksum"]), 0, 0
     with path.open("wb", buffering=0) as file:
@@ -120,12 +134,11 @@ def write_snapshot(folder: Path, head: Head, parts: Sequence[Array]) -> Path:
             start += part.nbytes
         _write_piece(file.fileno(), count, np.zeros(0, np.uint8), chain)
         os.fsync(file.fileno())
-    return path
 
 
 def publish(path: Path) -> Path:
     """Give what ``write_snapshot`` wrote its name, for good. Raises OSError."""
-    final = path.with_name(path.name.removesuffix(WRITING))
+    final = path.with_name(path.name.partition(SUFFIX)[0] + SUFFIX)
     os.rename(path, final)
     descriptor = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -8,17 +8,19 @@ import pytest
 
 import journal_writing
 from journal_writing import EPOCH, PlainJournal, write_records
-from matcher.process import build
-from matcher_streams import engine, stream
+from matcher.commands import definitions
+from matcher.process import bounds_for, build
+from matcher.state import used
+from matcher_streams import ACCOUNTS, INSTRUMENTS, engine, stream
 from matcher_surroundings import Surroundings
 from persister.recovery import recover_stream
+from riskd.snapshot import snapshot_command
 from runtime.faults import EnvironmentFault
 from shm.durable import COMMANDS_DURABLE, COMMANDS_WRITTEN, EVENTS_DURABLE, EVENTS_WRITTEN
 from shm.journal import JournalDamaged, JournalReader, Stream
 from shm.records import COMMAND
 from shm.ring import Ring, publish
-from shm.ring_layout import SNAPSHOT_MARK
-from shm.snapshot import snapshot_folder, snapshots
+from shm.snapshot import read_head, snapshot_folder, snapshots
 
 
 @pytest.fixture
@@ -110,8 +112,9 @@ def place(tmp_path: Path) -> Surroundings:
     first.words[COMMANDS_WRITTEN] = 0
     agent = build(first)
     assert agent.status()["command_sequence"] == len(commands)
-    agent._take_snapshot()
-    agent.snapshots.finish()
+    state = agent.state
+    known = (int(state["command_sequence"]),), (int(state["event_sequence"]),)
+    agent.snapshots.write(used(state, bounds_for(first.settings)), *known)
     first.words[COMMANDS_WRITTEN] = len(commands)
     assert len(snapshots(snapshot_folder(tmp_path, "matcher.0"))) == 1
     return first
@@ -127,19 +130,44 @@ def test_a_damaged_snapshot_is_never_started_from(place: Surroundings, tmp_path:
         path.write_bytes(raw)
         found = build(place).status()
         assert path.with_suffix(".snapshot.damaged").exists(), at
-        assert {**found, "snapshot": 0} == {**wanted, "snapshot": 0}, at
+        assert found == wanted, at
 
 
-def test_a_slice_ends_behind_a_snapshot_of_that_very_command(tmp_path: Path) -> None:
-    """However much more lies in the ring; the next slice goes on."""
+@pytest.mark.parametrize("at_stop", [True, False])
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_matcher_that_stops_behind_a_snapshot_writes_it(tmp_path: Path, at_stop: bool, is_last: bool) -> None:
+    """If that is wanted, and if the SNAPSHOT is the last command: then everybody stops, and not this process alone."""
     subject = engine()
-    subject.run(stream(9, 200))
+    commands = [definitions(INSTRUMENTS, ACCOUNTS), snapshot_command()]
+    subject.run(np.concatenate(commands if is_last else [*commands, commands[0][:1]]))
     place = Surroundings(tmp_path)
+    place.settings.snapshots.at_stop = at_stop
     agent = build(place)
-    place.commands.record["words"][SNAPSHOT_MARK] = 77
-    place.send(subject.commands[:200])
-    place.words |= dict.fromkeys((COMMANDS_DURABLE, EVENTS_DURABLE), 10_000)
-    assert agent.do_work() == 77
-    agent.snapshots.finish()
-    assert agent.status()["snapshot"]["commands"] == [77]
-    assert agent.do_work() == 123
+    place.send(subject.commands)
+    place.words |= dict.fromkeys((COMMANDS_DURABLE, EVENTS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN), 10_000)
+    while agent.do_work():
+        pass
+    for _ in range(2):  # the second time there is one
+        agent.close()
+        found = [read_head(path) for path in snapshots(snapshot_folder(tmp_path, "matcher.0"))]
+        assert [head.commands[0] for head in found] == ([len(subject.commands)] if at_stop and is_last else [])
+
+
+def test_a_snapshot_that_somebody_starts_from_stays(tmp_path: Path) -> None:
+    """Whatever is written meanwhile, for the journal behind it would go with it; once the start is done it goes its way."""
+    place = Surroundings(tmp_path)
+    place.settings.snapshots.keep = 1
+    place.words |= dict.fromkeys((COMMANDS_DURABLE, EVENTS_DURABLE, COMMANDS_WRITTEN, EVENTS_WRITTEN), 10_000)
+    writing, starting = build(place).snapshots, build(place).snapshots
+    parts = used(build(place).state, bounds_for(place.settings))
+
+    def numbers() -> list[int]:
+        return [read_head(path).commands[0] for path in snapshots(snapshot_folder(tmp_path, "matcher.0"))]
+
+    writing.write(parts, (1,), (1,))
+    assert starting.newest() is not None
+    writing.write(parts, (2,), (2,))
+    assert numbers() == [2, 1]
+    starting.let_go()
+    writing.write(parts, (3,), (3,))
+    assert numbers() == [3]

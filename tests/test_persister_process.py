@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import persister.process
 import persister.stream_writer
 from conftest import Place
 from persister_rig import Rig, environment_of, settings_of
@@ -353,3 +354,27 @@ def test_sigterm_ends_it_within_two_seconds(outside: Callable[..., Outside]) -> 
     assert persister.end() == 0
     assert time.monotonic() - begun < 2
     assert len(persister.rig.journal(Stream.EVENTS)) == len(events)
+
+
+@pytest.mark.parametrize("times", [2, 1000])
+def test_a_start_waits_for_a_disk_that_is_full(place: Place, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """It goes on once there is room, and ends with what is wrong when there is none for long."""
+    left = [times]
+    real = persister.process.recover_stream
+
+    def recover(*arguments: Any) -> Any:
+        left[0] -= 1
+        return real(*arguments) if left[0] < 0 else failing(errno.ENOSPC)()
+
+    monkeypatch.setattr(persister.process, "recover_stream", recover)
+    monkeypatch.setattr(persister.process, "MEND_EVERY_NS", 1_000_000)
+    rig = Rig(settings_of(place, control_attach_s="0.2" if times > 2 else "20"))
+    if times > 2:
+        with pytest.raises(EnvironmentFault, match=r"cannot be read or mended: .*No space") as fault:
+            rig.start()
+        assert fault.value.status == FaultStatus.INPUT_OUTPUT
+        rig.close()
+    else:
+        rig.start()
+        assert left[0] < 0
+        rig.stop()

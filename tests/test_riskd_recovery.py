@@ -124,20 +124,22 @@ class Life:
         for shard in range(2):
             self.record(shard)
 
-    def come_back(self, beyond: int = 0) -> Any:
-        """A new state out of the records: all commands, and the events that riskd had read, or ``beyond`` more."""
-        self.made.risks = empty_state(self.made.sizes, seed=99)
+    def come_back(self, beyond: int = 0, begin: Any = None) -> Any:
+        """A new state out of the records: all commands, and the events that riskd had read, or ``beyond`` more. ``begin``: a
+        state that knows the first of them."""
+        self.made.risks = empty_state(self.made.sizes, seed=99) if begin is None else begin
         risk = self.made.risk = self.made.risks[0]
         for gateway, ring in enumerate(self.made.orders):
             state = risk["gateways"][gateway]
             state["base"] = state["taken"] = ring.cursor(0)
         for shard, ring in enumerate(self.made.events):
             through = min(ring.cursor(0) + beyond, ring.published)
+            known = risk["shards"][shard]
             recover_shard(
                 self.made.risks,
                 shard,
-                in_pieces(self.commands[shard], COMMAND, self.chance),
-                in_pieces(self.events[shard][:through], EVENT, self.chance),
+                in_pieces(self.commands[shard][int(known["sequence"]) :], COMMAND, self.chance),
+                in_pieces(self.events[shard][int(known["events_read"]) : through], EVENT, self.chance),
             )
             for gateway, orders in enumerate(self.made.orders):
                 assert end_shard(risk, gateway, shard, orders.published)

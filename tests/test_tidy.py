@@ -59,12 +59,7 @@ BANS = (
     Ban("datetime", ("matcher",), "time comes in on the command: command['time_ns']"),
     Ban("random", ("matcher",), "the matcher is a pure function of its commands"),
     Ban("socket", ("matcher", "riskd"), "rings; sockets belong to gateway"),
-    Ban(
-        "os.fork",
-        (*ENGINE, "cli"),
-        "subprocess: a fork copies threads' locks and sockets; runtime.forked for a child that writes memory into a file",
-        ("runtime/forked.py",),
-    ),
+    Ban("os.fork", (*ENGINE, "cli"), "subprocess: a fork copies threads' locks and sockets"),
     Ban("multiprocessing", ROOMS, "processes of their own, started as `pinion run`, and rings between them"),
     Ban("datetime.datetime.utcnow", ROOMS, "datetime.now(UTC)"),
     Ban("datetime.utcnow", ROOMS, "datetime.now(UTC)"),
