@@ -35,6 +35,7 @@ from shm.records import (
     Side,
     TimeInForce,
 )
+from shm.ring_layout import FIRST_READER, SNAPSHOT_MARK
 from waiting import wait_until
 
 INSTRUMENTS = [
@@ -244,6 +245,23 @@ def test_operators_set_states_and_rules(neighbours: Neighbours) -> None:
     found = [np.array([command], COMMAND).view(RULES_COMMAND)[0] for command in (set_, cleared)]
     assert [int(found[0][name]) for name in names] == [100, 90, 110, 2, 2, Policy.PRO_RATA, RulesFlag.TOP_ORDER_PRIORITY]
     assert [int(found[1][name]) for name in names] == [0] * 7
+
+
+def test_a_snapshot_is_a_command_in_every_shard_and_a_mark_behind_it(neighbours: Neighbours) -> None:
+    """Numbered in all shards, or in none while one has no room; who looks at the rings finds the last one's numbers."""
+    riskd = neighbours.start()
+    trade(neighbours, riskd)
+    before = [ring.published for ring in riskd.rings.commands]
+    assert ask(riskd, "snapshot") == {"commands": [number + 1 for number in before]}
+    for shard, ring in enumerate(riskd.rings.commands):
+        assert ring.published == ring.record["words"][SNAPSHOT_MARK] == before[shard] + 1
+        assert [int(command["kind"]) for command in neighbours.pass_on(riskd, shard)] == [CommandKind.SNAPSHOT]
+    assert riskd.status()["snapshot"]["commands"] == [number + 1 for number in before]
+    full = riskd.rings.commands[1]
+    full.record["words"][FIRST_READER] -= full.capacity
+    with pytest.raises(ValueError, match="take no more commands"):
+        ask(riskd, "snapshot")
+    assert [ring.published for ring in riskd.rings.commands] == [number + 1 for number in before]
 
 
 WRONG = [
