@@ -76,9 +76,9 @@ class Riskd(Agent):
         self._pause_us = 0
         self.wirings = wire(rings.orders, rings.commands, rings.events)
         self._arrays = tuple(as_array(kind[0].record) for kind in (rings.orders, rings.commands, rings.events))
-        write(
-            risks, self.wirings, self._arrays[1], 0, snapshot.snapshot_command()[:0], 0, 0
-        )  # now, not while clients wait for it
+        # Load the kernels that number a SNAPSHOT, now and not while clients wait.
+        self._has_room(0, 0)
+        write(risks, self.wirings, self._arrays[1], 0, snapshot.snapshot_command()[:0], 0, 0)
         self._own = {shard: commands for shard, commands in enumerate(definitions) if len(commands)}
         """By shard, what riskd itself has to say and not yet numbered."""
         for shard, commands in self._own.items():
