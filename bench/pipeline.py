@@ -15,9 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from bench.risk import LEVELS, POOL, Circuit
-from matcher.kernel import run
+from matcher.kernel import run, run_patiently
 from matcher.layout import Bounds
-from matcher.slices import run_slice
 from matcher.state import clear, empty_states, wire
 from shm.patience import ROUNDS as LOOKS
 from shm.patience import impatient
@@ -130,7 +129,7 @@ class Pipeline:
     def _match(self) -> None:
         state, last = self._states[0], self._circuit.last_command
         while state["command_sequence"] < last:
-            run_slice(self._states, self._patience, SLICE)
+            run_patiently(self._states, self._patience, SLICE)
 
     def _be_the_matcher(self, words: Any) -> None:
         """The other process: it ends with 0 when every command is done."""

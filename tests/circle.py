@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench.risk import limited_account
-from matcher.kernel import ABORTED
+from matcher.kernel import ABORTED, run_patiently
 from matcher.layout import Bounds
-from matcher.slices import run_slice
 from matcher.state import empty_states
 from matcher.state import wire as wire_matcher
 from riskd.definitions import missing
@@ -142,7 +141,7 @@ class Matcher:
         patience = impatient()
         self._turn.acquire()
         while not self._ending:
-            if run_slice(self._states, patience, 64) == ABORTED:
+            if run_patiently(self._states, patience, 64) == ABORTED:
                 return
             self._back.release()
             self._turn.acquire()
