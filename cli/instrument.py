@@ -77,6 +77,38 @@ def state(symbol: str, state: str, config: Path | None, data: Path | None, as_js
 
 @instrument.command()
 @click.argument("symbol")
+@settings_options
+@json_option
+def halt(symbol: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Stop an instrument's trading: orders at rest stay and can be cancelled. The state halted.
+
+    \b
+    Example:
+      pinion instrument halt ACME
+    """
+    settings = find_settings(config, data)
+    instrument_number(settings, symbol)
+    _print(settings, symbol, as_json, _set(settings, "state", {"symbol": symbol, "state": "halted"}))
+
+
+@instrument.command()
+@click.argument("symbol")
+@settings_options
+@json_option
+def resume(symbol: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Let an instrument trade: what crosses trades at one price first. The state continuous.
+
+    \b
+    Example:
+      pinion instrument resume ACME
+    """
+    settings = find_settings(config, data)
+    instrument_number(settings, symbol)
+    _print(settings, symbol, as_json, _set(settings, "state", {"symbol": symbol, "state": "continuous"}))
+
+
+@instrument.command()
+@click.argument("symbol")
 @click.option("--reference-price", type=number, help="Stands for the last price until the first trade.")
 @click.option("--static-low", type=number, help="No order below it.")
 @click.option("--static-high", type=number, help="No order above it.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from cli.journal_look import Place
 from cli.output import Failure
+from shm.controls import RISK_COMMAND
 from shm.journal import Stream
 from shm.reasons import name_of
 from shm.records import ACCOUNT_COMMAND, COMMAND, EVENT, INSTRUMENT_COMMAND, RULES_COMMAND, CommandKind, EventKind
@@ -20,6 +21,7 @@ OWN_LAYOUT: Final = {
     int(CommandKind.INSTRUMENT): INSTRUMENT_COMMAND,
     int(CommandKind.ACCOUNT): ACCOUNT_COMMAND,
     int(CommandKind.RULES): RULES_COMMAND,
+    int(CommandKind.RISK): RISK_COMMAND,
 }
 HEAD: Final = tuple((COMMAND.names or ())[:12])
 """The fields that commands of every kind have."""

@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "order": "Place, change, cancel and list orders.",
     "drop-copy": "Print what happens to the orders of chosen accounts, as it happens or from any event on.",
     "instrument": "Look at an instrument's state and rules, and set them.",
+    "account": "Look at accounts and what they hold, suspend them and let them go on.",
+    "risk": "Look at riskd's limits and kill switches, set them, and read who did.",
     "snapshot": "Write a snapshot of every process, from which the next start goes on.",
     "book": "Print an instrument's order book.",
     "journal": "Look into the journal, check it, write it out, replay it, and cut it.",

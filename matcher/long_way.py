@@ -20,13 +20,17 @@ NEW, CANCEL, REPLACE = int64(CommandKind.NEW), int64(CommandKind.CANCEL), int64(
 REDUCE, MASS_CANCEL = int64(CommandKind.REDUCE), int64(CommandKind.MASS_CANCEL)
 INSTRUMENT, ACCOUNT = int64(CommandKind.INSTRUMENT), int64(CommandKind.ACCOUNT)
 SNAPSHOT, CLOCK = int64(CommandKind.SNAPSHOT), int64(CommandKind.CLOCK)
-STATE, RULES = int64(CommandKind.STATE), int64(CommandKind.RULES)
+STATE, RULES, RISK = int64(CommandKind.STATE), int64(CommandKind.RULES), int64(CommandKind.RISK)
 ACCOUNT_DEFINED, TRACK_POSITION = int64(EventKind.ACCOUNT_DEFINED), int64(AccountFlag.TRACK_POSITION)
 ORDER_NOT_LIVE, QUANTITY_NOT_POSITIVE = int64(Reason.ORDER_NOT_LIVE), int64(Reason.QUANTITY_NOT_POSITIVE)
 UNKNOWN_COMMAND, ACCOUNT_BEYOND_BOUND = int64(Reason.UNKNOWN_COMMAND), int64(Reason.ACCOUNT_BEYOND_BOUND)
 SLOT_MASK = SLOT_BOUND - 1
 
-assert (SNAPSHOT, CLOCK) == (EventKind.SNAPSHOT_TAKEN, EventKind.CLOCK)  # their events bear the command's number
+assert (SNAPSHOT, CLOCK, RISK) == (
+    EventKind.SNAPSHOT_TAKEN,
+    EventKind.CLOCK,
+    EventKind.RISK_SET,
+)  # their events bear the command's number
 
 
 @apart(LONG_WAY, 0, void)
@@ -73,8 +77,8 @@ def _handle_rare(state: Any, command: Any) -> None:
         define_instrument(state, command)
     elif kind == ACCOUNT:
         define_account(state, command)
-    elif kind == SNAPSHOT:
-        plain(state, command, SNAPSHOT, 0)
+    elif kind in (SNAPSHOT, RISK):
+        plain(state, command, int64(kind), 0)
     elif kind == CLOCK:
         tick(state, command)
     elif kind == STATE:

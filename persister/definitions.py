@@ -6,6 +6,7 @@ from typing import Any, Final
 from persister.placement import Array
 from persister.rows import Commands
 from persister.scales import NUMBERS, Scales
+from shm.controls import RISK_COMMAND, Scope
 from shm.records import ACCOUNT_COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, EventKind
 
 Row = dict[str, Any]
@@ -19,6 +20,12 @@ ACCOUNT_NUMBERS: Final = (
     "self_trade_group",
     "flags",
 )
+OF_SCOPE: Final[dict[int, str]] = {
+    Scope.ACCOUNT: "account",
+    Scope.GROUP: "group",
+    Scope.INSTRUMENT: "instrument",
+    Scope.SESSION: "session",
+}
 PRICES: Final = ("reference_price", "static_low", "static_high", "dynamic_collar")
 RULES: Final = (*PRICES, "minimum_allocation", "policy", "flags")
 
@@ -54,6 +61,19 @@ def _accounts(defined: Array, commands: Commands) -> Iterator[Row]:
     for record in commands(defined["command_sequence"]).view(ACCOUNT_COMMAND):
         numbers = {name: int(record[name]) for name in ("account", *ACCOUNT_NUMBERS, "time_ns")}
         yield {**numbers, "name": _text(record["name"]), "command_sequence": int(record["sequence"])}
+
+
+def risk_log(events: Array, commands: Commands, shard: int) -> list[Row]:
+    """A row for each control that was set."""
+    chosen = events[events["kind"] == EventKind.RISK_SET]
+    rows = []
+    for record in commands(chosen["command_sequence"]).view(RISK_COMMAND):
+        named = OF_SCOPE.get(int(record["scope"]))
+        numbers = {name: int(record[name]) for name in ("time_ns", "scope", "control", "flags")}
+        about = {"shard": shard, "command_sequence": int(record["sequence"]), "number": int(record[named]) if named else 0}
+        values = {"value_before": int(record["before"]), "value_after": int(record["value"])}
+        rows.append({**about, **numbers, **values, "who": _text(record["who"])})
+    return rows
 
 
 def _of_event(event: Any) -> Row:

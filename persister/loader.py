@@ -29,6 +29,7 @@ from persister.tables import (
     PLACEMENT,
     POSITIONS,
     PROGRESS,
+    RISK_LOG,
 )
 from shm.journal import JournalReader, Stream, segments, stream_folder
 from shm.journal_plain import walk_unchecked
@@ -166,6 +167,7 @@ class Loader:
             self._sink.put(INSTRUMENT_HISTORY, history),
             self._sink.put(ACCOUNTS, list(last.values())),
             self._sink.put(ACCOUNT_HISTORY, accounts),
+            self._sink.put(RISK_LOG, definitions.risk_log(events, feed.commands, feed.shard)),
         ]
 
     def _orders(self, events: Array, feed: ShardFeed) -> list[Work | None]:

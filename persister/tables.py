@@ -110,6 +110,23 @@ ACCOUNT_HISTORY: Final = Table(
 )
 """Every definition of an account. Accounts are defined in every shard; the sequence is that of the first shard's command."""
 
+RISK_LOG: Final = Table(
+    "risk_log",
+    METADATA,
+    _short("shard", primary_key=True),
+    _long("command_sequence", primary_key=True),
+    _long("time_ns"),
+    _text("who", 24),
+    _short("scope"),
+    _long("number"),
+    _short("control"),
+    _long("value_before"),
+    _long("value_after"),
+    _long("flags"),
+)
+"""Who set which control of riskd's on what, when, from what to what: one row a RISK command, in the words of
+``shm.controls``. ``number`` is the account's, group's, instrument's or session's; 0 of the firm."""
+
 ORDERS: Final = Table(
     "orders",
     METADATA,

@@ -23,6 +23,7 @@ from riskd.money import INT64_MAX, product
 from riskd.orders import SLOT_MASK, worst
 from riskd.positions import account_of, has_room, instrument_of, place
 from riskd.reckoning import BASIS_POINTS, LIMIT, MARKET, STOP_LIMIT, is_in_basis_points, reckoned, reckoned_again, type_of
+from riskd.switches import verdict_of_switches
 from shm.reasons import Reason
 from shm.records import NO_INSTRUMENT, SLOT_BITS, MassCancelFlag, OrderFlag, OrderType, Side, TimeInForce
 
@@ -75,6 +76,8 @@ def verdict_on_new(risk: Any, order: Any, shard: int) -> int:
         verdict = _limits(risk, order["account"], order["instrument"], 0, 0)
     if verdict == PASSED:
         verdict = _entry(risk, order, shard, extended)
+    if verdict == PASSED and risk["header"]["switched"] != 0:
+        verdict = verdict_of_switches(risk, order, order["instrument"], draft["position"], draft["quantity"])
     return verdict
 
 
@@ -97,6 +100,8 @@ def verdict_on_replace(risk: Any, request: Any, reference: int) -> int:
         verdict = _limits(risk, request["account"], instrument, order["quantity"], before if before >= 0 else INT64_MAX)
     if verdict == PASSED:
         verdict = _increase(risk, order)
+    if verdict == PASSED and risk["header"]["switched"] != 0:
+        verdict = verdict_of_switches(risk, request, instrument, order["position"], 0)
     return verdict
 
 

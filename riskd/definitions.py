@@ -1,6 +1,7 @@
 """Instruments and accounts: from the settings into numbered commands, and from commands into riskd's state.
 
-Their numbers are their places in the settings. What the journal holds stands: settings may add to it at the end, no more.
+Their numbers are their places in the settings. What the journal holds stands: settings may add to it at the end, no more. But
+limits and groups of accounts may change: see riskd/controls.py, by which RISK commands are taken in too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,9 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from riskd.controls import choose, follow
 from riskd.state import Array
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.sections import Account, Instrument
+from shm.controls import RISK_COMMAND, Control, Scope
 from shm.records import (
     ACCOUNT_COMMAND,
     COMMAND,
@@ -56,7 +59,7 @@ def account_command(number: int, item: Account) -> Array:
 
 
 def define(risk: Any, shard: int, command: Any) -> None:
-    """Take an INSTRUMENT or ACCOUNT command of a shard into the state; any other kind is no definition, and does nothing.
+    """Take an INSTRUMENT, ACCOUNT or RISK command of a shard into the state; any other kind does nothing.
 
     Raises EnvironmentFault when it does not fit the settings' pools or number of matchers.
     """
@@ -65,6 +68,8 @@ def define(risk: Any, shard: int, command: Any) -> None:
         _define_instrument(risk, shard, whole.view(INSTRUMENT_COMMAND)[0])
     elif command["kind"] == CommandKind.ACCOUNT:
         _define_account(risk, shard, whole.view(ACCOUNT_COMMAND)[0])
+    elif command["kind"] == CommandKind.RISK:
+        follow(risk, whole.view(RISK_COMMAND)[0])
 
 
 def _define_instrument(risk: Any, shard: int, command: Any) -> None:
@@ -81,10 +86,13 @@ def _define_instrument(risk: Any, shard: int, command: Any) -> None:
 
 
 def _define_account(risk: Any, shard: int, command: Any) -> None:
+    """Limits are of the first definition that is met: another shard's may be met after they have changed."""
     number = int(command["account"])
-    _check_bound("accounts", number, len(risk["accounts"]))
-    for name in (*LIMITS[1:], *RULES[:2], "flags"):
+    _check_bound("accounts", number, int(risk["header"]["account_bound"]))
+    for name in (*RULES[:2], "flags"):
         risk["accounts"][number][name] = command[name]
+    for name in LIMITS[1:] if number >= risk["header"]["accounts"] else ():
+        choose(risk, Scope.ACCOUNT, number, Control[name.upper()], int(command[name]))
     risk["names"][number] = np.frombuffer(bytes(command["name"]).ljust(risk["names"].shape[1], b"\0"), np.uint8)
     risk["header"]["accounts"] = max(risk["header"]["accounts"], number + 1)
     risk["shards"][shard]["accounts"] = number + 1
@@ -101,7 +109,7 @@ def check_agreement(risk: Any, instruments: Sequence[Instrument], accounts: Sequ
     known_accounts = [account_fields(risk, k) for k in range(risk["header"]["accounts"])]
     problems = [
         *_differences("instruments", (*UNITS, *FEES), known_instruments, instruments),
-        *_differences("accounts", (*LIMITS, *RULES), known_accounts, accounts),
+        *_differences("accounts", ("name", *RULES), known_accounts, accounts),
     ]
     if problems:
         raise _contradiction(problems)

@@ -1,12 +1,12 @@
 """How riskd's state lies in memory: one record, all of it. Layout only: no algorithm lives here.
 
     RISK                                               one line (64 bytes) each, so that a check costs few cache misses
-      header      64   clock, fault, seed, counts
+      header     128   clock, fault, seed, counts
       draft      128   the request in hand, in ticks and lots
       gateways    64 x GATEWAY_BOUND   how far each orders ring is taken
       shards      64 x SHARD_BOUND     last command numbered, last event read, free slots
       ahead            bits: orders that became commands before a crash, yet were not released from their ring
-      accounts    64 x accounts        limits, open orders, holds
+      accounts    64 x rows            limits, open orders, holds; behind the accounts the firm and its groups
       instruments 64 x instruments     units, last price
       positions   64 x positions       open-addressing table by (account, instrument); entries are never removed
       ids         16 x ids             open-addressing table (account, client order id) -> shard and slot
@@ -14,6 +14,8 @@
       free         4 x shards x slots  stack of free slots a shard
       names       16 x accounts        what people call the accounts
       fees        16 x instruments     fees, for comparing the settings with the journal
+      chosen     192 x rows            by Control: what the settings said last, which a live value may differ from
+      sessions     4 x SESSIONS        those whose kill switch is on
 
     ORDER                                             POSITION
       0 order_id         i8  0 while the slot is free   0 key          i8  account << 32 | instrument, plus 1; 0 is empty
@@ -36,12 +38,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from shm.controls import GROUP_BOUND, Control
 from shm.records import GATEWAY_BOUND, SHARD_BOUND, SLOT_BOUND
 
 LINE_BYTES: Final = 64
 NAME_BYTES: Final = 16
 BATCH: Final = 128
 """Orders taken, or events read, before the cursors are published."""
+CONTROLS: Final = 24
+"""Every Control is below it."""
+SESSIONS: Final = 64
+"""How many sessions' kill switches may be on."""
 PENDING_BOUND: Final = (1 << 16) - 1
 """Replaces and reduces of one order that may be on their way; the next one waits in its orders ring."""
 MONEY_BOUND: Final = 1 << 62
@@ -57,9 +64,15 @@ HEADER: Final = np.dtype(
         ("positions", "<i8"),
         ("shards", "<i8"),
         ("gateways", "<i8"),
+        ("account_bound", "<i8"),
+        ("switched", "<i8"),
+        ("sessions", "<i8"),
+        ("pad", "u1", (40,)),
     ]
 )
-"""``accounts``, ``instruments`` are those defined so far: they are numbered from 0. ``positions`` are those in use."""
+"""``accounts``, ``instruments`` are those defined so far: they are numbered from 0. ``positions`` are those in use. The firm's
+row is ``account_bound``, that of group g ``account_bound + g``. ``switched``: kill switches that are on, ``sessions`` those of
+sessions."""
 
 DRAFT: Final = np.dtype(
     [
@@ -118,13 +131,15 @@ ACCOUNT: Final = np.dtype(
         ("maximum_open_orders", "<i8"),
         ("open_orders", "<i8"),
         ("held", "<i8", (2,)),
-        ("flags", "<u4"),
         ("self_trade_group", "<i4"),
+        ("flags", "<u2"),
+        ("group", "<u2"),
         ("self_trade_rule", "u1"),
-        ("pad", "u1", (7,)),
+        ("kill", "u1"),
+        ("pad", "u1", (6,)),
     ]
 )
-"""``held`` by side: the money that working orders would move at their price."""
+"""``held`` by side: the money that working orders would move at their price. ``kill`` is a Kill."""
 
 INSTRUMENT: Final = np.dtype(
     [
@@ -136,7 +151,8 @@ INSTRUMENT: Final = np.dtype(
         ("symbol", "S16"),
         ("price_decimals", "u1"),
         ("quantity_decimals", "u1"),
-        ("pad", "u1", (6,)),
+        ("kill", "u1"),
+        ("pad", "u1", (5,)),
     ]
 )
 """``last_price``: ticks, of the last trade; 0 before the first."""
@@ -185,8 +201,8 @@ WIRING: Final = np.dtype(
 )
 """Where the rings lie in this process, and riskd's reader index in each. No part of the state: it says nothing lasting."""
 
-assert DRAFT.itemsize == 2 * LINE_BYTES
-for _dtype in (HEADER, GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER):
+assert DRAFT.itemsize == HEADER.itemsize == 2 * LINE_BYTES and max(Control) < CONTROLS
+for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER):
     assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
 assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
 assert SHARD_BOUND * SLOT_BOUND < 1 << 32
@@ -207,6 +223,11 @@ class Sizes:
     def __post_init__(self) -> None:
         assert 0 < self.shards <= SHARD_BOUND and 0 < self.gateways <= GATEWAY_BOUND
         assert 0 < self.orders <= SLOT_BOUND and self.accounts > 0 and self.instruments > 0
+
+    @property
+    def rows(self) -> int:
+        """Accounts, the firm, and its groups."""
+        return self.accounts + GROUP_BOUND
 
     @property
     def position_entries(self) -> int:
@@ -233,7 +254,7 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("gateways", GATEWAY, (GATEWAY_BOUND,)),
             ("shards", SHARD, (SHARD_BOUND,)),
             ("ahead", "<u8", (GATEWAY_BOUND, SHARD_BOUND, BATCH // 64)),
-            ("accounts", ACCOUNT, (sizes.accounts,)),
+            ("accounts", ACCOUNT, (sizes.rows,)),
             ("instruments", INSTRUMENT, (sizes.instruments,)),
             ("positions", POSITION, (sizes.position_entries,)),
             ("ids", IDENTITY, (sizes.id_entries,)),
@@ -241,6 +262,8 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("free", "<u4", (sizes.shards, sizes.orders)),
             ("names", "u1", (sizes.accounts, NAME_BYTES)),
             ("fees", FEES, (sizes.instruments,)),
+            ("chosen", "<i8", (sizes.rows, CONTROLS)),
+            ("sessions", "<i4", (SESSIONS,)),
         ]
     )
     assert dtype.fields is not None and dtype.fields["accounts"][1] % LINE_BYTES == 0

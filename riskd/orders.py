@@ -7,7 +7,7 @@ from numba import njit
 
 from riskd import ids
 from riskd.layout import ORDER
-from riskd.positions import account_of
+from riskd.positions import account_of, claim
 from riskd.reckoning import expires, kept_type
 from shm.records import SLOT_BITS, SLOT_BOUND
 
@@ -35,6 +35,7 @@ def enter(risk: Any, shard: int, command: Any, position: int, price: int, held: 
     """Take up a numbered NEW: it works with all its quantity, and holds ``held`` money, reckoned at ``price``."""
     slot = command["order_id"] & SLOT_MASK
     order = risk["orders"][shard, slot]
+    claim(risk, position, command["account"], command["instrument"])
     order["order_id"] = command["order_id"]
     order["client_order_id"] = command["client_order_id"]
     order["price"] = price

@@ -45,23 +45,22 @@ def fetch(risk: Any, account: int, instrument: int) -> None:
 
 @njit(cache=True)
 def place(risk: Any, account: int, instrument: int) -> int:
-    """The index of the position, made on first use; -1 when the table is as full as it may be."""
+    """The index of the position, or of the empty entry that ``claim`` makes it of; -1 when the table is full."""
     positions, key = risk["positions"], key_of(account, instrument)
     at = _home_of(risk, key)
     while positions[at]["key"] != key:
         if positions[at]["key"] == 0:
-            return _make(risk, at, key)
+            return -1 if 2 * risk["header"]["positions"] >= positions.shape[0] else at
         at = (at + 1) & (positions.shape[0] - 1)
     return at
 
 
-@njit(cache=True)
-def _make(risk: Any, at: int, key: int) -> int:
-    if 2 * risk["header"]["positions"] >= risk["positions"].shape[0]:
-        return -1
-    risk["header"]["positions"] += 1
-    risk["positions"][at]["key"] = key
-    return at
+@njit(inline="always")
+def claim(risk: Any, at: int, account: int, instrument: int) -> None:
+    """See that the entry that ``place`` found is that position."""
+    if risk["positions"][at]["key"] == 0:
+        risk["header"]["positions"] += 1
+        risk["positions"][at]["key"] = key_of(account, instrument)
 
 
 @njit(cache=True)

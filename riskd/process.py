@@ -9,6 +9,7 @@ import numpy as np
 
 from riskd import report, snapshot
 from riskd.ahead import end_shard
+from riskd.controls import asked, cancels, changes, shown, thing
 from riskd.definitions import check_agreement, define, missing
 from riskd.kernel import read_events, run, write
 from riskd.layout import Sizes
@@ -85,6 +86,11 @@ class Riskd(Agent):
             for command in commands:
                 define(self.risk, shard, command)
 
+    def follow(self, settings: Settings) -> None:
+        """Number what the settings say otherwise than at the last start. The accounts are defined."""
+        for command in changes(self.risk, settings.accounts, [group.name for group in settings.groups]):
+            self._queue(0, command)
+
     def do_work(self) -> int:
         """A slice of events and orders; while there is something of riskd's own to say, of that and events."""
         if self._own:
@@ -110,12 +116,14 @@ class Riskd(Agent):
 
     def commands(self) -> dict[str, Command]:
         """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all; ``state``, ``rules``: riskd/requests.py;
-        ``snapshot``: of riskd and all matchers, now."""
+        ``risk``, ``risk-set``: riskd/controls.py; ``snapshot``: of riskd and all matchers, now."""
         return {
             "accounts": lambda _: report.accounts(self.risk),
             "positions": self._positions,
             "state": lambda arguments: self._say(state_command(self.risk, arguments)),
             "rules": lambda arguments: self._say(rules_command(self.risk, arguments)),
+            "risk": lambda arguments: shown(self.risk, arguments),
+            "risk-set": self._set,
             "snapshot": lambda _: self._snapshot_now(),
         }
 
@@ -139,10 +147,34 @@ class Riskd(Agent):
         self._own[shard] = waiting
         return {"instrument": instrument, "shard": shard, "command_sequence": sequence}
 
+    def _set(self, arguments: Mapping[str, Any]) -> dict[str, int]:
+        """Set one control. It is in force for all orders that are not numbered yet; what it is to cancel is numbered before it.
+
+        Nothing of this needs room: it waits, reading events meanwhile, and orders wait behind it.
+        """
+        keep = arguments.get("keep_orders", False)
+        if not isinstance(keep, bool):
+            raise ValueError(f"keep_orders = {keep!r}: allowed is true or false")
+        command = asked(self.risk, {name: value for name, value in arguments.items() if name != "keep_orders"})
+        if arguments["control"] == "kill" and arguments["value"] and not keep:
+            for shard, wanted in cancels(self.risk, *thing(self.risk, arguments)).items():
+                self._own[shard] = np.concatenate([self._own.get(shard, wanted[:0]), wanted])
+        sequence = self._queue(0, command)
+        return {"shard": 0, "command_sequence": sequence}
+
+    def _queue(self, shard: int, command: Array) -> int:
+        """Take a RISK command in, to be numbered as soon as there is room. Which number it will have."""
+        define(self.risk, shard, command[0])
+        self._own[shard] = np.concatenate([self._own.get(shard, command[:0]), command])
+        return int(self.risk["shards"][shard]["sequence"]) + len(self._own[shard])
+
     def _write_own(self) -> int:
+        """The first shard's come last: what is set there stands behind what it cancels elsewhere."""
         _, commands, events = self._arrays
         handled = read_events(self.risks, self.wirings, events)
-        for shard, wanted in list(self._own.items()):
+        for shard, wanted in sorted(self._own.items(), reverse=True):
+            if shard == 0 and len(self._own) > 1:
+                continue
             done = write(self.risks, self.wirings, commands, shard, wanted, 0, time.time_ns())
             self._own[shard] = wanted[done:]
             handled += done
@@ -225,7 +257,9 @@ def build(context: Context) -> Riskd:
     check_agreement(risks[0], settings.instruments, settings.accounts)
     new = [missing(risks[0], shard, settings.instruments, settings.accounts) for shard in range(settings.matchers)]
     plan = SnapshotPlan(snapshots, settings.snapshots.every_s, lambda: _is_last(context), found)
-    return Riskd(risks, rings, new, context.neighbours(), plan)
+    riskd = Riskd(risks, rings, new, context.neighbours(), plan)
+    riskd.follow(settings)
+    return riskd
 
 
 def _is_last(context: Context) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from riskd.definitions import account_fields
 from riskd.positions import account_of, instrument_of
+from shm.controls import Kill
 from shm.records import Side
 
 AVERAGE_DECIMALS: Final = 4
@@ -26,6 +27,8 @@ def _account(risk: Any, number: int) -> dict[str, Any]:
         "open_orders": int(account["open_orders"]),
         "held_buy": int(account["held"][Side.BUY]),
         "held_sell": int(account["held"][Side.SELL]),
+        "kill": Kill(int(account["kill"])).name.lower(),
+        "group": int(account["group"]),
     }
 
 

@@ -22,6 +22,7 @@ def empty_state(sizes: Sizes, seed: int = 0) -> Array:
     risks = _allocate(risk_dtype(sizes))
     header = risks[0]["header"]
     header["seed"], header["shards"], header["gateways"] = seed, sizes.shards, sizes.gateways
+    header["account_bound"] = sizes.accounts
     free_all_unused(risks[0])
     return risks
 

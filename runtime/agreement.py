@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.rules import EVERY_ACCOUNT
 from runtime.sections import INT64_MAX, Instrument
+from shm.controls import GROUP_BOUND
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -23,6 +24,8 @@ def disagreements(settings: "Settings") -> list[str]:
         *_same_twice("instruments", "symbol", [item.symbol for item in settings.instruments]),
         *_same_twice("accounts", "name", [item.name for item in settings.accounts]),
         *_drop_copies(settings),
+        *_same_twice("groups", "name", [item.name for item in settings.groups]),
+        *_groups(settings),
         *_same_keys(settings),
         *_too_many(settings),
         *_money(settings.instruments),
@@ -66,6 +69,15 @@ def _same_keys(settings: "Settings") -> Iterator[str]:
         if len(names) > 1:
             allowed = "one of its own for each account and drop copy"
             yield f"accounts.api_key: {' and '.join(names)} have the same; allowed is {allowed}"
+
+
+def _groups(settings: "Settings") -> Iterator[str]:
+    known = [group.name for group in settings.groups]
+    if len(known) >= GROUP_BOUND:
+        yield f"groups: there are {len(known)}; allowed are up to {GROUP_BOUND - 1}"
+    for number, account in enumerate(settings.accounts):
+        if account.group and account.group not in known:
+            yield f'accounts[{number}].group = "{account.group}": allowed is one of {", ".join(known) or "none"}, or ""'
 
 
 def _too_many(settings: "Settings") -> Iterator[str]:

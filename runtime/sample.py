@@ -168,9 +168,14 @@ tick_size = 5
 lot_size = 10
 price_decimals = 2
 
+# Accounts that are controlled together, by switches and limits of the group. Up to 255; put new ones at the end, remove none.
+[[groups]]
+name = "desk"
+
 # Who trades. An account's number is its place here: put new ones at the end, remove none.
 # api_key is what its clients log on with. Better: api_key_sha256, from `printf %s KEY | sha256sum`.
 # The limits: lots an order, money an order (in the currency's smallest unit), orders at rest or on their way. 0 blocks.
+# What is set live (`pinion risk set`) stands until the value here changes. group names one of the groups above, or none.
 # self_trade_rule is what an order does instead of trading with another of its account, or of an account of the same
 # self_trade_group above 0: "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"; an order may say otherwise.
 # track_position lets the account send reduce-only orders.
@@ -180,6 +185,7 @@ api_key = "change-me-alice"
 maximum_quantity = 1000000
 maximum_notional = 1000000000000000
 maximum_open_orders = 10000
+group = "desk"
 self_trade_rule = "none"
 self_trade_group = 0
 track_position = false

@@ -150,11 +150,21 @@ class Instrument:
     """Of the order that came in; in an auction, of both."""
 
 
+NAME: Final = Text(r"[A-Za-z0-9._\-]{1,16}", "1 to 16 characters out of A-Z a-z 0-9 . _ -")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Accounts that are controlled together. New ones go to the end."""
+
+    name: str = required(NAME)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Who trades. Its number is its place in the file, so new ones go to the end. The key itself is not kept."""
 
-    name: str = required(Text(r"[A-Za-z0-9._\-]{1,16}", "1 to 16 characters out of A-Z a-z 0-9 . _ -"))
+    name: str = required(NAME)
     api_key_sha256: str = setting("", Text(r"[0-9a-f]{64}", "64 characters out of 0-9 a-f", secret=True))
     maximum_quantity: int = setting(1_000_000, Integer(0, INT64_MAX))
     """Lots an order; 0 blocks."""
@@ -162,6 +172,8 @@ class Account:
     """Money an order, in the currency's smallest unit; 0 blocks."""
     maximum_open_orders: int = setting(10_000, Integer(0, INT64_MAX))
     """Orders at rest or on their way; 0 blocks."""
+    group: str = setting("", Text(r"[A-Za-z0-9._\-]{0,16}", 'the name of one of [[groups]], or "" (none)'))
+    """The group that it is controlled with; no matter of self-trades."""
     self_trade_rule: str = setting("none", Word(("none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")))
     """What its orders do, where they do not say it themselves, instead of trading with another of its own or its group."""
     self_trade_group: int = setting(0, Integer(0, INT32_MAX))

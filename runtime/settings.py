@@ -24,6 +24,7 @@ from runtime.sections import (
     DatabaseSettings,
     DropCopy,
     GatewaySettings,
+    Group,
     Instrument,
     JournalSettings,
     LogSettings,
@@ -77,6 +78,7 @@ class Settings:
     log: LogSettings = LogSettings()
     control: ControlSettings = ControlSettings()
     instruments: tuple[Instrument, ...] = ()
+    groups: tuple[Group, ...] = ()
     accounts: tuple[Account, ...] = ()
     drop_copies: tuple[DropCopy, ...] = ()
     path: Path | None = None
@@ -137,7 +139,12 @@ SECTIONS: Final[dict[str, type]] = {
     "log": LogSettings,
     "control": ControlSettings,
 }
-ROWS: Final[dict[str, type]] = {"instruments": Instrument, "accounts": Account, "drop_copies": DropCopy}
+ROWS: Final[dict[str, type]] = {
+    "instruments": Instrument,
+    "groups": Group,
+    "accounts": Account,
+    "drop_copies": DropCopy,
+}
 PREFIX: Final = "PINION_"
 OTHER_VARIABLES: Final = ("PINION_CONFIG", "PINION_CACHE_DIR", "PINION_API_KEY", "PINION_ENDPOINT")
 """Variables that are not settings: of the command and of the client."""

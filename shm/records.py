@@ -19,7 +19,7 @@ from; the second is its body, which ``INSTRUMENT`` and ``ACCOUNT`` commands lay 
 
     RULES body: 64 reference_price i8, 72 dynamic_collar i8, 80 static_low i8, 88 static_high i8, 104 minimum_allocation i8,
     113 policy u1, 120 flags u2; a STATE command is an ORDER body with the InstrumentState in ``type``. Where these overlap an
-    ORDER body they lie at the same offset as a field of the same width, by whose name the kernel reads them.
+    ORDER body they lie at the same offset as a field of the same width, by whose name kernels read them. RISK: shm/controls.py.
 
     EVENT
       0 sequence                 i8            64 price            i8
@@ -188,6 +188,7 @@ class CommandKind(IntEnum):
     CLOCK = 19
     STATE = 20
     RULES = 21
+    RISK = 24
 
 
 class EventKind(IntEnum):
@@ -220,6 +221,7 @@ class EventKind(IntEnum):
     """What an auction would do now: ``price``, ``quantity`` traded, ``leaves`` left over on ``side``."""
     UNCROSSED = 23
     """An auction found its ``price``: ``quantity`` will trade, ``leaves`` are left over on ``side``. Its trades follow."""
+    RISK_SET = 24
 
 
 class Side(IntEnum):
@@ -367,10 +369,9 @@ VARIANTS: Final = (COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, ACCOUNT_COMMAND, 
 for _dtype in VARIANTS:
     assert _dtype.itemsize == RECORD_BYTES and not _dtype.isalignedstruct
     assert _dtype.fields is not None and _dtype.fields["kind"][1] == (108 if _dtype is EVENT else 63)
-for _name, _offset in {"price": 64, "side": 112, "self_trade_group": 116, "flags": 120}.items():
-    assert COMMAND.fields is not None and COMMAND.fields[_name][1] == _offset
-for _name, _offset in {"price": 64, "instrument": 96, "kind": 108, "reason": 112, "request_id": 120}.items():
-    assert EVENT.fields is not None and EVENT.fields[_name][1] == _offset
+assert COMMAND.fields is not None and EVENT.fields is not None
+assert [COMMAND.fields[name][1] for name in ("price", "side", "self_trade_group", "flags")] == [64, 112, 116, 120]
+assert [EVENT.fields[name][1] for name in ("price", "instrument", "kind", "reason", "request_id")] == [64, 96, 108, 112, 120]
 
 _SAME_PLACE: Final = {
     RULES_COMMAND: {
@@ -386,8 +387,7 @@ _SAME_PLACE: Final = {
 }
 for _dtype, _names in _SAME_PLACE.items():
     for _name, _other in _names.items():
-        assert _dtype.fields is not None and COMMAND.fields is not None
-        assert _dtype.fields[_name] == COMMAND.fields[_other], _name
+        assert _dtype.fields is not None and _dtype.fields[_name] == COMMAND.fields[_other], _name
 
 
 def layout_hash(dtype: np.dtype[Any]) -> int:

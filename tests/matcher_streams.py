@@ -51,7 +51,8 @@ KINDS = {
     CommandKind.MASS_CANCEL: 0.03,
     CommandKind.INSTRUMENT: 0.004,
     CommandKind.ACCOUNT: 0.005,
-    CommandKind.SNAPSHOT: 0.005,
+    CommandKind.SNAPSHOT: 0.004,
+    CommandKind.RISK: 0.001,
     200: 0.002,
 }
 """How likely each kind of command is; the theme says it of the rest."""

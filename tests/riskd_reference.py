@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from riskd_controls_twin import Controls
 from shm.reasons import Reason
 from shm.records import (
     COMMAND,
     EVENT,
+    NO_ACCOUNT,
     NO_INSTRUMENT,
     CommandKind,
     EventFlag,
@@ -91,6 +93,7 @@ class Reference:
         self.orders: dict[tuple[int, int], Order] = {}
         self.positions: dict[tuple[int, int], Position] = {}
         self.last_price = [0] * len(instruments)
+        self.controls = Controls(self)
 
     def held(self, account: int, side: int) -> int:
         """Money that the account's working orders hold on a side."""
@@ -167,7 +170,8 @@ class Reference:
         if r["flags"] & OrderFlag.EXTENDED and r["order_id"] and self.partner(r, shard) is None:
             return Reason.UNKNOWN_ORDER
         money = price * quantity * self.instruments[instrument][2]
-        return self.room(account, instrument, int(r["side"]), quantity, money)
+        wrong = self.room(account, instrument, int(r["side"]), quantity, money)
+        return wrong or self.controls.verdict(r, instrument, quantity)
 
     def off_units(self, r: Any, instrument: int, type_: int, in_basis_points: bool) -> Reason:
         """What is wrong with the numbers of a NEW or REPLACE, in the order of the codes."""
@@ -251,7 +255,8 @@ class Reference:
         if wrong:
             return wrong
         working, held = self.worst(order, price, quantity)
-        return self.room(order.account, order.instrument, order.side, working - order.working, held - order.held)
+        wrong = self.room(order.account, order.instrument, order.side, working - order.working, held - order.held)
+        return wrong or self.controls.verdict(r, order.instrument, 0)
 
     def worst(self, order: Order, price: int, quantity: int) -> tuple[int, int]:
         """Lots and money that the order may come to, whether or not the replace is done."""
@@ -531,10 +536,14 @@ class SimpleMatcher:
         self.say(command, EventKind.REPLACED, order, quantity=order["quantity"], leaves=order["leaves"])
 
     def mass_cancel(self, command: Any) -> None:
-        """All orders of the account, in one instrument or all."""
+        """All orders of the account, in one instrument or all; for riskd all of an instrument, of one session if it says so."""
         wanted = (int(command["instrument"]), NO_INSTRUMENT)
         named = command["instrument"] == NO_INSTRUMENT
         mine = [o for o in self.live.values() if o["account"] == command["account"] and (named or o["instrument"] in wanted)]
+        if command["account"] == NO_ACCOUNT:
+            mine = [o for o in self.live.values() if o["instrument"] == command["instrument"]]
+            by_session = command["flags"] & MassCancelFlag.BY_SESSION
+            mine = [o for o in mine if not by_session or o["session"] == command["session"]]
         for order in mine:
             self.take_off(command, order, Reason.CANCELLED_BY_MASS_CANCEL)
         self.say(command, EventKind.MASS_CANCELLED, command, order_id=0, quantity=len(mine))

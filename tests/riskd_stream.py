@@ -10,9 +10,11 @@ from collections import Counter, deque
 from typing import Any
 
 import riskd_rig as rig
+from riskd.controls import put
 from riskd.layout import BATCH
 from riskd.positions import account_of, instrument_of
 from riskd_reference import LivelyMatcher, Reference
+from shm.controls import Control, Kill, Scope
 from shm.reasons import name_of
 from shm.records import NO_INSTRUMENT, OrderFlag, OrderType, Side, TimeInForce
 
@@ -43,11 +45,31 @@ class Stream:
         for gateway in range(GATEWAYS):
             for _ in range(self.random.choice((0, 1, 5, 40))):
                 self.send(gateway, self.request())
+        if self.random.random() < 0.3:
+            self.set_something()
         self.slice()
         for shard in range(SHARDS):
             self.match(shard, self.random.choice((0, 1, 10, 1000)))
             self.tell(shard, self.random.choice((0, 1, 20, 1000)))
         self.compare()
+
+    def set_something(self) -> None:
+        """An operator throws a switch, mostly back, or moves an account to another group."""
+        draw = self.random
+        if draw.random() < 0.1:
+            return self.put(Scope.ACCOUNT, draw.randrange(len(ACCOUNTS)), Control.GROUP, draw.randrange(3))
+        on = [key for key, value in self.twin.controls.values.items() if key[2] == Control.KILL and value]
+        if on and draw.random() < 0.7:
+            return self.put(*draw.choice(on), 0)
+        scope = draw.choice(list(Scope))
+        number = {Scope.FIRM: 0, Scope.GROUP: draw.randint(1, 2)}.get(scope, draw.randrange(4))
+        kill = Kill.REFUSING if scope is Scope.SESSION else draw.choice((Kill.REFUSING, Kill.REDUCING, Kill.REDUCING))
+        return self.put(scope, number, Control.KILL, kill)
+
+    def put(self, scope: int, number: int, control: int, value: int) -> None:
+        """In riskd and its twin."""
+        put(self.rig.risk, scope, number, control, value)
+        self.twin.controls.put(scope, number, control, value)
 
     def settle(self) -> None:
         """Cancel everything and let every message arrive."""
@@ -63,6 +85,7 @@ class Stream:
 
     def send(self, gateway: int, request: Any) -> None:
         """One request, to riskd and to its twin's queue."""
+        request["session"] = self.random.randrange(8)
         self.rig.send(request, gateway=gateway)
         self.sent[gateway].append(request)
 

@@ -82,6 +82,7 @@ SHARED = {
     "instrument_history",
     "accounts",
     "account_history",
+    "risk_log",
     "daily_prices",
     "progress",
     "placement",

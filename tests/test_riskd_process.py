@@ -75,7 +75,8 @@ class Neighbours:
             *(f"{name} = {size}" for name, size in ({"accounts": 16, "instruments": 8} | (pools or {})).items()),
         ]
         lines += [f"orders = {rig.SLOTS}"]
-        for kind, rows in (("instruments", instruments), ("accounts", accounts)):
+        groups = [{"name": name} for name in ("desk", "other")]
+        for kind, rows in (("instruments", instruments), ("groups", groups), ("accounts", accounts)):
             for row in rows:
                 keys = {"api_key": f"key-of-{row['name']}"} if kind == "accounts" else {}
                 lines += [f"[[{kind}]]", *(f"{name} = {value!r}" for name, value in {**row, **keys}.items())]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from shm.controls import RISK_COMMAND, Control, Scope
 from shm.fees import fee
 from shm.reasons import Reason
 from shm.records import (
@@ -62,7 +63,9 @@ class Story:
         kinds += (self._restate, self._trigger)
         for _ in range(count):
             if self.random.random() < 0.02:
-                self.random.choice((self._mass_cancel, self._change_state, self._set_rules, self._change_account))()
+                self.random.choice(
+                    (self._mass_cancel, self._change_state, self._set_rules, self._change_account, self._set_risk)
+                )()
             else:
                 self.random.choice(kinds)()
         return self
@@ -136,6 +139,25 @@ class Story:
 
     def _change_account(self) -> None:
         self._define_account(self.random.randrange(ACCOUNTS), self.random.randrange(1, 99))
+
+    def _set_risk(self) -> None:
+        draw = self.random
+        scope = draw.choice(list(Scope))
+        about = {
+            "account": draw.randrange(9),
+            "group": draw.randrange(9),
+            "instrument": draw.randrange(9),
+            "session": 2**24 + 1,
+        }
+        values = {
+            "control": Control.MAXIMUM_QUANTITY,
+            "value": 2**62,
+            "before": draw.randrange(9),
+            "who": b"somebody@somewhere",
+        }
+        self._command(CommandKind.RISK, RISK_COMMAND, scope=scope, **about, **values, flags=draw.randrange(2))
+        self._event(EventKind.RISK_SET)
+        self._last()
 
     def _define_account(self, account: int, group: int = 0) -> None:
         limits = {"name": f"account{account}".encode(), "maximum_quantity": 1000, "self_trade_group": group, "flags": 1}
@@ -337,6 +359,7 @@ class Rows:
         self.executions: set[tuple[int, ...]] = set()
         self.instrument_history: set[tuple[int, ...]] = set()
         self.account_history: set[tuple[Any, ...]] = set()
+        self.risk_log: set[tuple[Any, ...]] = set()
         self._held: dict[tuple[int, int], Held] = defaultdict(Held)
         self._days: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * 11)
         self._balances: dict[tuple[int, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -358,6 +381,7 @@ class Rows:
                 EventKind.STATE_CHANGED: self._instrument_changed,
                 EventKind.RULES_SET: self._instrument_changed,
                 EventKind.ACCOUNT_DEFINED: self._account_defined,
+                EventKind.RISK_SET: self._risk_set,
             }.get(int(event["kind"]))
             if handler is not None:
                 handler(shard, command, {name: int(event[name]) for name in EVENT.names if name != "pad"})
@@ -375,6 +399,7 @@ class Rows:
             "daily_prices": {(*key, *_prices_of(trades)) for key, trades in self._prices.items()},
             "instrument_history": self.instrument_history,
             "account_history": self.account_history,
+            "risk_log": self.risk_log,
         }
 
     def _accepted(self, shard: int, command: Any, event: dict[str, int]) -> None:
@@ -489,6 +514,13 @@ class Rows:
             said[2:6] = [int(rules[name]) * tick for name in prices]
             said[6:9] = [int(rules["minimum_allocation"]) * lot, int(rules["policy"]), int(rules["flags"])]
         self.instrument_history.add((shard, *(event[name] for name in names), *said))
+
+    def _risk_set(self, shard: int, command: Any, event: dict[str, int]) -> None:
+        made = np.array([command]).view(RISK_COMMAND)[0]
+        number = 0 if made["scope"] == Scope.FIRM else int(made[Scope(int(made["scope"])).name.lower()])
+        control, before, after, flags = (int(made[name]) for name in ("control", "before", "value", "flags"))
+        about = (shard, event["command_sequence"], event["time_ns"], "somebody@somewhere", int(made["scope"]), number)
+        self.risk_log.add((*about, control, before, after, flags))
 
     def _account_defined(self, shard: int, command: Any, event: dict[str, int]) -> None:
         if shard == 0:

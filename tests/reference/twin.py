@@ -117,6 +117,10 @@ def _snapshot(world: World, command: dict[str, Any]) -> None:
     world.tell(EventKind.SNAPSHOT_TAKEN)
 
 
+def _risk(world: World, command: dict[str, Any]) -> None:
+    world.tell(EventKind.RISK_SET)
+
+
 HANDLERS: dict[int, Callable[[World, dict[str, Any]], None]] = {
     CommandKind.NEW: new,
     CommandKind.CANCEL: changes.cancel,
@@ -126,6 +130,7 @@ HANDLERS: dict[int, Callable[[World, dict[str, Any]], None]] = {
     CommandKind.INSTRUMENT: states.define_instrument,
     CommandKind.ACCOUNT: states.define_account,
     CommandKind.SNAPSHOT: _snapshot,
+    CommandKind.RISK: _risk,
     CommandKind.CLOCK: changes.expire,
     CommandKind.STATE: states.set_state,
     CommandKind.RULES: states.set_rules,

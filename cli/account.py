@@ -1,0 +1,82 @@
+"""``pinion account``: what riskd knows of the accounts, and an operator's way to suspend one."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.found import find_settings, settings_options
+from cli.output import json_option, print_json
+from cli.risk import ask, by_option, done, somebody, thing
+from shm.controls import Kill
+
+
+@click.group()
+def account() -> None:
+    """Look at accounts and what they hold, suspend them and let them go on.
+
+    \b
+    Example:
+      pinion account show
+      pinion account suspend alice
+    """
+
+
+@account.command()
+@click.argument("name", required=False)
+@settings_options
+@json_option
+def show(name: str | None, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Print every account, or one: open orders, and by side the money (smallest unit) that they hold.
+
+    \b
+    Example:
+      pinion account show
+      pinion account show alice --json
+    """
+    settings = find_settings(config, data)
+    wanted = None if name is None else thing(settings, "account", name)["number"]
+    found = [each for each in ask(settings, "accounts", {}) if wanted in (None, each["account"])]
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"{'account':16} {'switch':10} {'open orders':>12} {'held to buy':>20} {'held to sell':>20}")
+    for each in found:
+        held = f"{each['held_buy']:>20,} {each['held_sell']:>20,}"
+        click.echo(f"{each['name']:16} {each['kill']:10} {each['open_orders']:>12,} {held}")
+
+
+@account.command()
+@click.argument("name")
+@by_option
+@settings_options
+@json_option
+def suspend(name: str, by: str | None, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Refuse an account's new orders, and leave those that work: its kill switch with --keep-orders.
+
+    \b
+    Example:
+      pinion account suspend alice
+    """
+    _switch(name, {"value": int(Kill.REFUSING), "keep_orders": True}, by, config, data, as_json)
+
+
+@account.command()
+@click.argument("name")
+@by_option
+@settings_options
+@json_option
+def resume(name: str, by: str | None, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Lift an account's kill switch.
+
+    \b
+    Example:
+      pinion account resume alice
+    """
+    _switch(name, {"value": int(Kill.RELEASED)}, by, config, data, as_json)
+
+
+def _switch(name: str, wanted: dict[str, Any], by: str | None, config: Path | None, data: Path | None, as_json: bool) -> None:
+    settings = find_settings(config, data)
+    about = thing(settings, "account", name)
+    done(settings, about, {**about, "control": "kill", **wanted, "by": by or somebody()}, as_json)

@@ -1,0 +1,210 @@
+"""What operators and the settings set in riskd's state, one RISK command each (``shm.controls``). Cold.
+
+A value set live stays in force, over any restart, until it is set again, reset, or the settings themselves change: riskd
+knows what the settings said last (``chosen``), and what they say otherwise at a start is a command, too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from riskd.positions import account_of, instrument_of
+from riskd.state import Array
+from runtime.sections import Account
+from shm.controls import GROUP_BOUND, RISK_COMMAND, SETTINGS, UNLIMITED, Control, Kill, RiskFlag, Scope
+from shm.records import COMMAND, NO_ACCOUNT, NO_INSTRUMENT, CommandKind, MassCancelFlag
+
+FIELDS: Final = {
+    Control.KILL: "kill",
+    Control.GROUP: "group",
+    Control.MAXIMUM_QUANTITY: "maximum_quantity",
+    Control.MAXIMUM_NOTIONAL: "maximum_notional",
+    Control.MAXIMUM_OPEN_ORDERS: "maximum_open_orders",
+}
+"""Where a control's value lies in a record of accounts (or, the first, of instruments)."""
+HIGHEST: Final = {Control.KILL: max(Kill), Control.GROUP: GROUP_BOUND - 1}
+"""The highest value allowed, where it is not UNLIMITED."""
+OF_ACCOUNTS: Final = tuple(FIELDS)
+CONTROLS_OF: Final = {
+    Scope.ACCOUNT: OF_ACCOUNTS,
+    Scope.GROUP: (Control.KILL,),
+    Scope.FIRM: (Control.KILL,),
+    Scope.INSTRUMENT: (Control.KILL,),
+    Scope.SESSION: (Control.KILL,),
+}
+
+
+def row_of(risk: Any, scope: int, number: int) -> int:
+    """Where an account, group or the firm lies among the records of accounts."""
+    if scope == Scope.ACCOUNT:
+        return number
+    return int(risk["header"]["account_bound"]) + (number if scope == Scope.GROUP else 0)
+
+
+def value_of(risk: Any, scope: int, number: int, control: int) -> int:
+    """The value in force."""
+    if scope == Scope.SESSION:
+        return int(number in risk["sessions"][: risk["header"]["sessions"]])
+    if scope == Scope.INSTRUMENT:
+        return int(risk["instruments"][number]["kill"])
+    return int(risk["accounts"][row_of(risk, scope, number)][FIELDS[Control(control)]])
+
+
+def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
+    """Bring a value into force."""
+    header = risk["header"]
+    if control == Control.KILL:
+        header["switched"] += (value != 0) - (value_of(risk, scope, number, control) != 0)
+    if scope == Scope.SESSION:
+        _switch_session(risk, number, value)
+    elif scope == Scope.INSTRUMENT:
+        risk["instruments"][number]["kill"] = value
+    else:
+        risk["accounts"][row_of(risk, scope, number)][FIELDS[Control(control)]] = value
+
+
+def choose(risk: Any, scope: int, number: int, control: int, value: int) -> None:
+    """The settings say this: bring it into force, and know it as theirs."""
+    risk["chosen"][row_of(risk, scope, number)][control] = value
+    put(risk, scope, number, control, value)
+
+
+def follow(risk: Any, command: Any) -> None:
+    """Do what a RISK command says."""
+    about = number_of(command), int(command["control"]), int(command["value"])
+    (choose if command["flags"] & RiskFlag.FROM_SETTINGS else put)(risk, int(command["scope"]), *about)
+
+
+def number_of(command: Any) -> int:
+    """The number of what a RISK command is about; the firm's is 0."""
+    names = {Scope.ACCOUNT: "account", Scope.GROUP: "group", Scope.INSTRUMENT: "instrument", Scope.SESSION: "session"}
+    name = names.get(int(command["scope"]))  # type: ignore[call-overload]
+    return int(command[name]) if name else 0
+
+
+def risk_command(risk: Any, scope: Scope, number: int, control: Control, value: int, who: bytes, flags: int = 0) -> Array:
+    """An array of one COMMAND; ``before`` is what is in force now."""
+    made = np.zeros(1, RISK_COMMAND)
+    made["kind"], made["account"], made["instrument"] = CommandKind.RISK, NO_ACCOUNT, NO_INSTRUMENT
+    made["scope"], made["control"], made["value"], made["who"], made["flags"] = scope, control, value, who, flags
+    if scope is not Scope.FIRM:
+        made[scope.name.lower()] = number
+    made["before"] = value_of(risk, scope, number, control)
+    return made.view(COMMAND)
+
+
+def changes(risk: Any, accounts: Sequence[Account], groups: Sequence[str]) -> Iterator[Array]:
+    """A command for all that the settings say otherwise than last. All ``accounts`` are defined; ``groups`` are names."""
+    for number, account in enumerate(accounts):
+        known = risk["chosen"][number]
+        for control, value in _wanted(account, groups).items():
+            if known[control] != value:
+                yield risk_command(risk, Scope.ACCOUNT, number, control, value, SETTINGS, RiskFlag.FROM_SETTINGS)
+
+
+def _wanted(account: Account, groups: Sequence[str]) -> dict[Control, int]:
+    limits = {control: getattr(account, FIELDS[control]) for control in OF_ACCOUNTS if control > Control.GROUP}
+    return {Control.GROUP: groups.index(account.group) + 1 if account.group else 0, **limits}
+
+
+def shown(risk: Any, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Answers ``{"scope", "number"}``: each control with its value and, where there is one, what the settings say."""
+    scope, number = thing(risk, arguments)
+    made = []
+    for control in CONTROLS_OF[scope]:
+        row = {"control": control.name.lower(), "value": value_of(risk, scope, number, control)}
+        if scope is Scope.ACCOUNT and control != Control.KILL:
+            row["settings"] = int(risk["chosen"][number][control])
+        made.append(row)
+    return made
+
+
+def asked(risk: Any, arguments: Mapping[str, Any]) -> Array:
+    """``{"scope", "number", "control", "value", "by"}`` as an array of one RISK; "settings" as a value resets it.
+
+    Raises ValueError with what is allowed.
+    """
+    scope, number = thing(risk, arguments)
+    words = {each.name.lower(): each for each in CONTROLS_OF[scope]}
+    control = words.get(str(arguments.get("control")))
+    if control is None:
+        raise ValueError(f"control = {arguments.get('control')!r}: of this allowed is one of {', '.join(words)}")
+    value = _value(risk, scope, number, control, arguments.get("value"))
+    by = arguments.get("by")
+    if not isinstance(by, str) or not 0 < len(by.encode()) <= RISK_COMMAND["who"].itemsize:
+        raise ValueError(f"by = {by!r}: allowed is who asks, in 1 to {RISK_COMMAND['who'].itemsize} bytes")
+    full = scope is Scope.SESSION and value and int(risk["header"]["sessions"]) == len(risk["sessions"])
+    if full and not value_of(risk, scope, number, control):
+        raise ValueError(f"there are {len(risk['sessions'])} sessions killed already: release some, or kill the account")
+    return risk_command(risk, scope, number, control, value, by.encode())
+
+
+def thing(risk: Any, arguments: Mapping[str, Any]) -> tuple[Scope, int]:
+    """What ``scope`` and ``number`` name. Raises ValueError."""
+    words = {each.name.lower(): each for each in Scope}
+    scope, number = words.get(str(arguments.get("scope"))), arguments.get("number", 0)
+    if scope is None:
+        raise ValueError(f"scope = {arguments.get('scope')!r}: allowed is one of {', '.join(words)}")
+    header = risk["header"]
+    low, bound = {
+        Scope.ACCOUNT: (0, int(header["accounts"])),
+        Scope.GROUP: (1, GROUP_BOUND),
+        Scope.FIRM: (0, 1),
+        Scope.INSTRUMENT: (0, int(header["instruments"])),
+        Scope.SESSION: (0, 1 << 31),
+    }[scope]
+    if not isinstance(number, int) or isinstance(number, bool) or not low <= number < bound:
+        raise ValueError(f"number = {number!r}: allowed of {scope.name.lower()} is one from {low} to below {bound}")
+    return scope, number
+
+
+def cancels(risk: Any, scope: Scope, number: int) -> dict[int, Array]:
+    """By shard, the mass cancels that take off all that works under what is killed."""
+    found: dict[int, Array] = {}
+    for shard in range(risk["header"]["shards"]):
+        made = [_mass_cancel(*each) for each in sorted(_named(risk, shard, scope, number))]
+        if made:
+            found[shard] = np.concatenate(made)
+    return found
+
+
+def _named(risk: Any, shard: int, scope: Scope, number: int) -> set[tuple[int, int, int]]:
+    """Account, instrument and session of each mass cancel that the shard needs: -1 is all of them."""
+    orders = risk["orders"][shard]
+    keys = {int(key) for key in risk["positions"]["key"][orders["position"][orders["order_id"] != 0]]}
+    accounts, instruments = {account_of(key) for key in keys}, {instrument_of(key) for key in keys}
+    if scope is Scope.ACCOUNT:
+        return {(number, NO_INSTRUMENT, -1)} if number in accounts else set()
+    if scope is Scope.GROUP:
+        return {(account, NO_INSTRUMENT, -1) for account in accounts if risk["accounts"][account]["group"] == number}
+    wanted = instruments & {number} if scope is Scope.INSTRUMENT else instruments
+    return {(NO_ACCOUNT, instrument, number if scope is Scope.SESSION else -1) for instrument in wanted}
+
+
+def _mass_cancel(account: int, instrument: int, session: int) -> Array:
+    made = np.zeros(1, COMMAND)
+    made["kind"], made["account"], made["instrument"] = CommandKind.MASS_CANCEL, account, instrument
+    if session >= 0:
+        made["session"], made["flags"] = session, MassCancelFlag.BY_SESSION
+    return made
+
+
+def _value(risk: Any, scope: Scope, number: int, control: Control, value: Any) -> int:
+    if value == "unlimited" and control not in HIGHEST:
+        return UNLIMITED
+    if value == "settings" and scope is Scope.ACCOUNT and control != Control.KILL:
+        return int(risk["chosen"][number][control])
+    highest = int(HIGHEST.get(control, UNLIMITED)) if scope is not Scope.SESSION else Kill.REFUSING
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
+        words = "" if control in HIGHEST else ', "unlimited" or "settings"'
+        raise ValueError(f"value = {value!r}: allowed of {control.name.lower()} is an integer from 0 to {highest}{words}")
+    return value
+
+
+def _switch_session(risk: Any, session: int, value: int) -> None:
+    """Keep the list dense and in the order of switching."""
+    header = risk["header"]
+    kept = [int(each) for each in risk["sessions"][: header["sessions"]] if each != session] + [session] * (value != 0)
+    header["sessions"] = len(kept)
+    risk["sessions"][:] = kept + [0] * (len(risk["sessions"]) - len(kept))

@@ -1,0 +1,85 @@
+"""What can be set in riskd while it runs, on what, and the command that does it. Layout and words only.
+
+    RISK body (line 2): 64 value i8, 72 before i8, 80 who S24, 104 group i4, 112 scope u1, 114 control u2, 120 flags u2
+
+A RISK command sets one control of one thing: ``account``, ``group``, ``instrument`` or ``session`` names it, as its ``scope``
+says, and the firm needs no number. ``before`` is the value that was in force until then. All are numbered in the first shard,
+whatever they are about, so there is one order of them.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+from shm.records import COMMAND, RECORD_BYTES
+
+_HEAD: Final = [(name, COMMAND[name]) for name in (COMMAND.names or ())[:12]]
+
+RISK_COMMAND: Final = np.dtype(
+    [
+        *_HEAD,
+        ("value", "<i8"),
+        ("before", "<i8"),
+        ("who", "S24"),
+        ("group", "<i4"),
+        ("pad", "u1", (4,)),
+        ("scope", "u1"),
+        ("pad_2", "u1", (1,)),
+        ("control", "<u2"),
+        ("pad_3", "u1", (4,)),
+        ("flags", "<u2"),
+        ("pad_4", "u1", (6,)),
+    ]
+)
+"""``who``: as the asker says; "settings" where the settings file changed. ``flags`` are RiskFlag bits."""
+
+UNLIMITED: Final = 2**63 - 1
+"""The value of a limit that never binds."""
+SETTINGS: Final = b"settings"
+GROUP_BOUND: Final = 256
+"""Groups are numbered from 1, below it; 0 is none."""
+
+
+class Scope(IntEnum):
+    """What a control is of."""
+
+    ACCOUNT = 1
+    GROUP = 2
+    FIRM = 3
+    INSTRUMENT = 4
+    SESSION = 5
+
+
+class Control(IntEnum):
+    """What can be set. Limits are counted as in the settings: lots, or money in the currency's smallest unit."""
+
+    KILL = 1
+    """A Kill."""
+    GROUP = 2
+    """The group that an account is in, 0: none."""
+    MAXIMUM_QUANTITY = 16
+    MAXIMUM_NOTIONAL = 17
+    MAXIMUM_OPEN_ORDERS = 18
+
+
+class Kill(IntEnum):
+    """What a kill switch leaves of a thing."""
+
+    RELEASED = 0
+    REFUSING = 1
+    """No new orders and no replaces; cancels and reduces always."""
+    REDUCING = 2
+    """As REFUSING, but new orders that can only reduce a position."""
+
+
+class RiskFlag(IntEnum):
+    """Bits of ``flags`` in a RISK command."""
+
+    FROM_SETTINGS = 1
+    """The settings say so since the last start: the value is also what ``reset`` goes back to."""
+
+
+assert RISK_COMMAND.itemsize == RECORD_BYTES and RISK_COMMAND.fields is not None and COMMAND.fields is not None
+assert RISK_COMMAND.fields["value"][1] == 64 and RISK_COMMAND.fields["kind"][1] == 63
+assert RISK_COMMAND.fields["flags"] == COMMAND.fields["flags"]
