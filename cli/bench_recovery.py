@@ -79,7 +79,7 @@ def _exchange(**pools: int) -> Iterator[tuple[Cluster, str]]:
         durability="memory",
         **placement(sorted(os.sched_getaffinity(0))),
         instruments=[{"symbol": "BENCH"}],
-        accounts=[{"name": "bench", "api_key": key, "maximum_open_orders": 10_000_000, "maximum_quantity": 10**9}],
+        accounts=[{"name": "bench", "api_key": key, "unset_limits": "unlimited", "maximum_open_orders": 10_000_000}],
         snapshots={"every_s": 0},
         pools=pools,
     ) as cluster:

@@ -21,7 +21,7 @@ def measure(tiny: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         durability="memory",
         **placed,
         instruments=[{"symbol": "BENCH"}],
-        accounts=[{"name": "bench", "api_key": key, "maximum_open_orders": 1_000_000}],
+        accounts=[{"name": "bench", "api_key": key, "unset_limits": "unlimited", "maximum_open_orders": 1_000_000}],
     ) as cluster:
         for endpoint in cluster.settings.endpoints(0):
             name = endpoint.partition(":")[0]

@@ -105,7 +105,10 @@ def _victims(random: np.random.Generator, processes: Sequence[str]) -> tuple[str
 
 def settings_of(shape: Shape, instruments: Sequence[dict[str, Any]], keys: dict[str, str]) -> dict[str, Any]:
     """A settings document: all that happens now and then happens often."""
-    accounts = [{"name": name, "api_key": key, "maximum_open_orders": 1_000_000} for name, key in keys.items()]
+    accounts = [
+        {"name": name, "api_key": key, "unset_limits": "unlimited", "maximum_open_orders": 1_000_000}
+        for name, key in keys.items()
+    ]
     accounts[-1]["self_trade_rule"] = "cancel_oldest"
     return {
         "matchers": shape.matchers,

@@ -50,7 +50,7 @@ def own_exchange(like: Settings, symbol: str) -> Iterator[Desk]:
         **same_bounds(like),
         durability="memory",
         instruments=[*[{**each, "currency": "XXX"} for each in others], traded],
-        accounts=[{"name": ACCOUNT, "api_key": key, "maximum_open_orders": like.pools.orders}],
+        accounts=[{"name": ACCOUNT, "api_key": key, "unset_limits": "unlimited", "maximum_open_orders": like.pools.orders}],
     ) as cluster:
         yield Desk(cluster.settings, ACCOUNT, key, symbol, own=True)
 

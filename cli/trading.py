@@ -39,7 +39,10 @@ PERCENTILES: Final = (50, 90, 99, 99.9)
 def settings() -> tuple[dict[str, Any], dict[str, str]]:
     """The settings of the demo's exchange, in all else the defaults, and each account's key."""
     keys = {name: secrets.token_hex(16) for name in ACCOUNTS}
-    accounts = [{"name": name, "api_key": key, "maximum_open_orders": OPEN_ORDERS} for name, key in keys.items()]
+    accounts = [
+        {"name": name, "api_key": key, "unset_limits": "unlimited", "maximum_open_orders": OPEN_ORDERS}
+        for name, key in keys.items()
+    ]
     return {"instruments": list(INSTRUMENTS), "accounts": accounts}, keys
 
 

@@ -72,7 +72,7 @@ def _trade(settings: Settings, hear: Any) -> None:
         **same_bounds(settings),
         durability="memory",
         snapshots={"every_s": 0, "at_stop": False},  # or the start below would have nothing to replay, and compile nothing
-        accounts=[{"name": "warm", "api_key": key}],
+        accounts=[{"name": "warm", "api_key": key, "unset_limits": "unlimited"}],
         instruments=[{"symbol": f"WARM{each}"} for each in range(settings.matchers)],
     ) as cluster:
         hear(len(settings.processes()))

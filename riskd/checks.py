@@ -19,11 +19,13 @@ from numba import njit
 
 from riskd import ids
 from riskd.layout import MONEY_BOUND
+from riskd.limits import money_sum, others_have_room, verdict_of_limits
 from riskd.money import INT64_MAX, product
 from riskd.orders import SLOT_MASK, worst
 from riskd.positions import account_of, has_room, instrument_of, place
 from riskd.reckoning import BASIS_POINTS, LIMIT, MARKET, STOP_LIMIT, is_in_basis_points, reckoned, reckoned_again, type_of
 from riskd.switches import verdict_of_switches
+from riskd.usage import OTHERS
 from shm.reasons import Reason
 from shm.records import NO_INSTRUMENT, SLOT_BITS, MassCancelFlag, OrderFlag, OrderType, Side, TimeInForce
 
@@ -78,6 +80,8 @@ def verdict_on_new(risk: Any, order: Any, shard: int) -> int:
         verdict = _entry(risk, order, shard, extended)
     if verdict == PASSED and risk["header"]["switched"] != 0:
         verdict = verdict_of_switches(risk, order, order["instrument"], draft["position"], draft["quantity"])
+    if verdict == PASSED and risk["accounts"][order["account"]]["checks"] != 0:
+        verdict = verdict_of_limits(risk, order["account"], order["instrument"], draft["position"], order["side"], 1)
     return verdict
 
 
@@ -101,7 +105,9 @@ def verdict_on_replace(risk: Any, request: Any, reference: int) -> int:
     if verdict == PASSED:
         verdict = _increase(risk, order)
     if verdict == PASSED and risk["header"]["switched"] != 0:
-        verdict = verdict_of_switches(risk, request, instrument, order["position"], 0)
+        verdict = verdict_of_switches(risk, request, instrument, draft["position"], 0)
+    if verdict == PASSED and risk["accounts"][request["account"]]["checks"] != 0:
+        verdict = verdict_of_limits(risk, request["account"], instrument, draft["position"], order["side"], 0)
     return verdict
 
 
@@ -242,7 +248,8 @@ def _entry(risk: Any, order: Any, shard: int, extended: bool) -> int:
     draft["position"] = place(risk, order["account"], order["instrument"])
     if draft["position"] < 0:
         return POSITION_OVERFLOW
-    return _room(risk, account, draft["position"], order["side"], draft["quantity"], draft["money"])
+    draft["more_lots"], draft["more_money"] = draft["quantity"], draft["money"]
+    return _room(risk, order["account"], order["instrument"], order["side"])
 
 
 @njit(cache=True)
@@ -266,12 +273,20 @@ def _increase(risk: Any, order: Any) -> int:
     tick_value = risk["instruments"][instrument_of(key)]["tick_value"]
     working, held = worst(order, draft["reckoned"], draft["quantity"], tick_value)
     draft["working"], draft["held"] = working, held
-    account, more_lots, more_money = risk["accounts"][account_of(key)], working - order["working"], held - order["held"]
-    return _room(risk, account, order["position"], order["side"], more_lots, more_money)
+    draft["more_lots"], draft["more_money"] = working - order["working"], held - order["held"]
+    draft["position"] = order["position"]
+    return _room(risk, account_of(key), instrument_of(key), order["side"])
 
 
 @njit(cache=True)
-def _room(risk: Any, account: Any, position: int, side: int, quantity: int, money: int) -> int:
-    if account["held"][side] > MONEY_BOUND - money:
+def _room(risk: Any, account: int, instrument: int, side: int) -> int:
+    """Could all of it be filled, with all that works already, and nothing overflow: positions, their cost, what is held?"""
+    draft, row, limits = risk["draft"], risk["accounts"][account], risk["limits"][account]
+    used = money_sum(money_sum(limits["long_cost"], limits["short_cost"]), money_sum(row["held"][0], row["held"][1]))
+    if used >= MONEY_BOUND - draft["more_money"]:
         return POSITION_OVERFLOW
-    return PASSED if has_room(risk["positions"][position], side, quantity, money) else POSITION_OVERFLOW
+    if not has_room(risk["positions"][draft["position"]], side, draft["more_lots"], draft["more_money"]):
+        return POSITION_OVERFLOW
+    if row["checks"] & OTHERS != 0 and not others_have_room(risk, account, instrument, side):
+        return POSITION_OVERFLOW
+    return PASSED

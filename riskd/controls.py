@@ -4,32 +4,36 @@ A value set live stays in force, over any restart, until it is set again, reset,
 knows what the settings said last (``chosen``), and what they say otherwise at a start is a command, too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 
+from riskd.layout import LIMITED
 from riskd.positions import account_of, instrument_of
 from riskd.state import Array
-from runtime.sections import Account
+from riskd.totals import derive, kept_beside, rebuild
+from runtime.sections import Limits
+from runtime.settings import Settings
 from shm.controls import GROUP_BOUND, RISK_COMMAND, SETTINGS, UNLIMITED, Control, Kill, RiskFlag, Scope
 from shm.records import COMMAND, NO_ACCOUNT, NO_INSTRUMENT, CommandKind, MassCancelFlag
 
-FIELDS: Final = {
-    Control.KILL: "kill",
-    Control.GROUP: "group",
-    Control.MAXIMUM_QUANTITY: "maximum_quantity",
-    Control.MAXIMUM_NOTIONAL: "maximum_notional",
-    Control.MAXIMUM_OPEN_ORDERS: "maximum_open_orders",
+TABLES: Final = {
+    Control.GROUP: ("accounts", "group"),
+    Control.MAXIMUM_QUANTITY: ("accounts", "maximum_quantity"),
+    Control.MAXIMUM_NOTIONAL: ("accounts", "maximum_notional"),
+    Control.MAXIMUM_OPEN_ORDERS: ("accounts", "maximum_open_orders"),
+    **{Control[name.upper()]: ("limits", name) for name in LIMITED},
 }
-"""Where a control's value lies in a record of accounts (or, the first, of instruments)."""
-HIGHEST: Final = {Control.KILL: max(Kill), Control.GROUP: GROUP_BOUND - 1}
+"""Where a control's value lies in an account's, a group's or the firm's row."""
+HIGHEST: Final = {Control.KILL: int(max(Kill)), Control.GROUP: GROUP_BOUND - 1, Control.WARN_PERCENT: 100}
 """The highest value allowed, where it is not UNLIMITED."""
-OF_ACCOUNTS: Final = tuple(FIELDS)
+TOTALS: Final = (*(Control[name.upper()] for name in LIMITED), Control.MAXIMUM_OPEN_ORDERS)
+"""The limits that account, group and firm all have."""
 CONTROLS_OF: Final = {
-    Scope.ACCOUNT: OF_ACCOUNTS,
-    Scope.GROUP: (Control.KILL,),
-    Scope.FIRM: (Control.KILL,),
+    Scope.ACCOUNT: (Control.KILL, *TABLES),
+    Scope.GROUP: (Control.KILL, *TOTALS),
+    Scope.FIRM: (Control.KILL, *TOTALS, Control.WARN_PERCENT),
     Scope.INSTRUMENT: (Control.KILL,),
     Scope.SESSION: (Control.KILL,),
 }
@@ -48,20 +52,25 @@ def value_of(risk: Any, scope: int, number: int, control: int) -> int:
         return int(number in risk["sessions"][: risk["header"]["sessions"]])
     if scope == Scope.INSTRUMENT:
         return int(risk["instruments"][number]["kill"])
-    return int(risk["accounts"][row_of(risk, scope, number)][FIELDS[Control(control)]])
+    if control == Control.WARN_PERCENT:
+        return int(risk["header"]["warn_percent"])
+    table, name = TABLES.get(Control(control), ("accounts", "kill"))
+    return int(risk[table][row_of(risk, scope, number)][name])
 
 
 def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
-    """Bring a value into force."""
-    header = risk["header"]
+    """Bring a value into force. After a recovery ``rebuild`` is due all the same."""
     if control == Control.KILL:
-        header["switched"] += (value != 0) - (value_of(risk, scope, number, control) != 0)
-    if scope == Scope.SESSION:
-        _switch_session(risk, number, value)
-    elif scope == Scope.INSTRUMENT:
-        risk["instruments"][number]["kill"] = value
+        _switch(risk, scope, number, value)
+    elif control == Control.WARN_PERCENT:
+        risk["header"]["warn_percent"] = value
     else:
-        risk["accounts"][row_of(risk, scope, number)][FIELDS[Control(control)]] = value
+        row, (table, name) = row_of(risk, scope, number), TABLES[Control(control)]
+        before = kept_beside(risk, row)
+        risk[table][row][name] = value
+        derive(risk, row)
+        if before != kept_beside(risk, row) or control == Control.GROUP:
+            rebuild(risk)
 
 
 def choose(risk: Any, scope: int, number: int, control: int, value: int) -> None:
@@ -94,18 +103,27 @@ def risk_command(risk: Any, scope: Scope, number: int, control: Control, value: 
     return made.view(COMMAND)
 
 
-def changes(risk: Any, accounts: Sequence[Account], groups: Sequence[str]) -> Iterator[Array]:
-    """A command for all that the settings say otherwise than last. All ``accounts`` are defined; ``groups`` are names."""
-    for number, account in enumerate(accounts):
-        known = risk["chosen"][number]
-        for control, value in _wanted(account, groups).items():
-            if known[control] != value:
-                yield risk_command(risk, Scope.ACCOUNT, number, control, value, SETTINGS, RiskFlag.FROM_SETTINGS)
+def changes(risk: Any, settings: Settings) -> Iterator[Array]:
+    """A command for all that the settings say otherwise than last. Their accounts are defined."""
+    names = [group.name for group in settings.groups]
+    yield from _changes(risk, Scope.FIRM, 0, {**_limits(settings.firm), Control.WARN_PERCENT: settings.firm.warn_percent})
+    for number, group in enumerate(settings.groups, 1):
+        yield from _changes(risk, Scope.GROUP, number, _limits(group))
+    for number, account in enumerate(settings.accounts):
+        own = names.index(account.group) + 1 if account.group else 0
+        yield from _changes(risk, Scope.ACCOUNT, number, {Control.GROUP: own, **_limits(account)})
 
 
-def _wanted(account: Account, groups: Sequence[str]) -> dict[Control, int]:
-    limits = {control: getattr(account, FIELDS[control]) for control in OF_ACCOUNTS if control > Control.GROUP}
-    return {Control.GROUP: groups.index(account.group) + 1 if account.group else 0, **limits}
+def _changes(risk: Any, scope: Scope, number: int, wanted: dict[Control, int]) -> Iterator[Array]:
+    known = risk["chosen"][row_of(risk, scope, number)]
+    for control, value in wanted.items():
+        if known[control] != value:
+            yield risk_command(risk, scope, number, control, value, SETTINGS, RiskFlag.FROM_SETTINGS)
+
+
+def _limits(item: Limits) -> dict[Control, int]:
+    """As riskd counts them."""
+    return {Control[name.upper()]: item.limit(name) for name in item.limits()}
 
 
 def shown(risk: Any, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -114,8 +132,8 @@ def shown(risk: Any, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
     made = []
     for control in CONTROLS_OF[scope]:
         row = {"control": control.name.lower(), "value": value_of(risk, scope, number, control)}
-        if scope is Scope.ACCOUNT and control != Control.KILL:
-            row["settings"] = int(risk["chosen"][number][control])
+        if control != Control.KILL:
+            row["settings"] = int(risk["chosen"][row_of(risk, scope, number)][control])
         made.append(row)
     return made
 
@@ -193,13 +211,24 @@ def _mass_cancel(account: int, instrument: int, session: int) -> Array:
 def _value(risk: Any, scope: Scope, number: int, control: Control, value: Any) -> int:
     if value == "unlimited" and control not in HIGHEST:
         return UNLIMITED
-    if value == "settings" and scope is Scope.ACCOUNT and control != Control.KILL:
-        return int(risk["chosen"][number][control])
+    if value == "settings" and control != Control.KILL:
+        return int(risk["chosen"][row_of(risk, scope, number)][control])
     highest = int(HIGHEST.get(control, UNLIMITED)) if scope is not Scope.SESSION else Kill.REFUSING
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
         words = "" if control in HIGHEST else ', "unlimited" or "settings"'
         raise ValueError(f"value = {value!r}: allowed of {control.name.lower()} is an integer from 0 to {highest}{words}")
     return value
+
+
+def _switch(risk: Any, scope: int, number: int, value: int) -> None:
+    header, before = risk["header"], value_of(risk, scope, number, Control.KILL)
+    header["switched"] += (value != 0) - (before != 0)
+    if scope == Scope.SESSION:
+        _switch_session(risk, number, value)
+    elif scope == Scope.INSTRUMENT:
+        risk["instruments"][number]["kill"] = value
+    else:
+        risk["accounts"][row_of(risk, scope, number)]["kill"] = value
 
 
 def _switch_session(risk: Any, session: int, value: int) -> None:

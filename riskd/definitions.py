@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from riskd.controls import choose, follow
+from riskd.controls import TOTALS, follow
 from riskd.state import Array
+from riskd.totals import derive
+from riskd.usage import Check
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.sections import Account, Instrument
-from shm.controls import RISK_COMMAND, Control, Scope
+from shm.controls import RISK_COMMAND, UNLIMITED, Control
 from shm.records import (
     ACCOUNT_COMMAND,
     COMMAND,
@@ -51,10 +53,10 @@ def account_command(number: int, item: Account) -> Array:
     made = np.zeros(1, ACCOUNT_COMMAND)
     made["kind"], made["account"], made["instrument"] = CommandKind.ACCOUNT, number, NO_INSTRUMENT
     for name in LIMITS:
-        value = getattr(item, name)
-        made[name] = value.encode() if isinstance(value, str) else value
+        made[name] = item.name.encode() if name == "name" else item.limit(name)
     made["self_trade_rule"], made["self_trade_group"] = SelfTradeRule[item.self_trade_rule.upper()], item.self_trade_group
-    made["flags"] = AccountFlag.TRACK_POSITION if item.track_position else 0
+    unlimited = AccountFlag.UNLIMITED if item.unset_limits == "unlimited" else 0
+    made["flags"] = unlimited | (AccountFlag.TRACK_POSITION if item.track_position else 0)
     return made.view(COMMAND)
 
 
@@ -91,11 +93,25 @@ def _define_account(risk: Any, shard: int, command: Any) -> None:
     _check_bound("accounts", number, int(risk["header"]["account_bound"]))
     for name in (*RULES[:2], "flags"):
         risk["accounts"][number][name] = command[name]
-    for name in LIMITS[1:] if number >= risk["header"]["accounts"] else ():
-        choose(risk, Scope.ACCOUNT, number, Control[name.upper()], int(command[name]))
+    if number >= risk["header"]["accounts"]:
+        _define_limits(risk, number, command)
     risk["names"][number] = np.frombuffer(bytes(command["name"]).ljust(risk["names"].shape[1], b"\0"), np.uint8)
     risk["header"]["accounts"] = max(risk["header"]["accounts"], number + 1)
     risk["shards"][shard]["accounts"] = number + 1
+
+
+def _define_limits(risk: Any, number: int, command: Any) -> None:
+    """Those that the command has not are all unlimited, or block, until a RISK command says otherwise."""
+    others = UNLIMITED if command["flags"] & AccountFlag.UNLIMITED else 0
+    for control in TOTALS:
+        risk["chosen"][number][control] = others
+        if control != Control.MAXIMUM_OPEN_ORDERS:
+            risk["limits"][number][control.name.lower()] = others
+    for name in LIMITS[1:]:
+        risk["accounts"][number][name] = risk["chosen"][number][Control[name.upper()]] = command[name]
+    derive(risk, number)
+    if risk["accounts"][risk["header"]["account_bound"]]["checks"]:
+        risk["accounts"][number]["checks"] |= Check.FIRM
 
 
 def _check_bound(kind: str, number: int, bound: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from numba import njit
 
 from riskd.orders import NOT_LIVE, hold, leave, slot_of
-from riskd.positions import trade
+from riskd.profit import mark
 from riskd.reckoning import (
     LIMIT,
     MARKET,
@@ -18,6 +18,7 @@ from riskd.reckoning import (
     reckon_at,
     type_of,
 )
+from riskd.usage import day_of, fill
 from shm.records import CommandKind, EventKind
 
 TRADE: Final = EventKind.TRADE.value
@@ -56,18 +57,17 @@ def _traded(risk: Any, shard: int, event: Any) -> bool:
     resting = slot_of(risk, shard, event["resting_order_id"])
     if aggressor == NOT_LIVE or resting == NOT_LIVE:
         return False
-    instrument = risk["instruments"][event["instrument"]]
-    instrument["last_price"] = event["price"]
-    value = instrument["tick_value"]
-    return _fill(risk, shard, aggressor, event["leaves"], event["price"], event["quantity"], value) and _fill(
-        risk, shard, resting, event["resting_leaves"], event["price"], event["quantity"], value
+    day, value = day_of(risk, event["time_ns"]), risk["instruments"][event["instrument"]]["tick_value"]
+    mark(risk, event["instrument"], event["price"], day)
+    return _fill(risk, shard, aggressor, event["leaves"], event["price"], event["quantity"], value, day) and _fill(
+        risk, shard, resting, event["resting_leaves"], event["price"], event["quantity"], value, day
     )
 
 
 @njit(cache=True)
-def _fill(risk: Any, shard: int, slot: int, leaves: int, price: int, quantity: int, tick_value: int) -> bool:
+def _fill(risk: Any, shard: int, slot: int, leaves: int, price: int, quantity: int, tick_value: int, day: int) -> bool:
     order = risk["orders"][shard, slot]
-    if not trade(risk["positions"][order["position"]], order["side"], price, quantity, tick_value):
+    if not fill(risk, order["position"], order["side"], price, quantity, tick_value, day):
         return False
     order["leaves"] = leaves
     if leaves == 0:

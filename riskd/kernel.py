@@ -18,6 +18,7 @@ from riskd.events import apply
 from riskd.layout import BATCH
 from riskd.orders import SLOT_MASK
 from riskd.take import CLOCK, has_room, number, take
+from riskd.usage import set_time
 from shm.atomics import prefetch, record_at
 from shm.patience import NO_MORE, next_round, realtime_ns
 from shm.records import COMMAND, NO_ACCOUNT, NO_INSTRUMENT, RISKD_ORIGIN
@@ -41,7 +42,7 @@ def run(risks: Any, wirings: Any, orders: Any, commands: Any, events: Any, patie
     event that cannot be true, the header's ``fault`` is its sequence, and nothing is handled any more.
     """
     risk, wiring = risks[0], wirings[0]
-    set_clock(risk, now_ns)
+    set_time(risk, now_ns)
     handled, left = 0, patiences[0]["rounds"]
     if risk["header"]["fault"] == 0:
         handled += _tell_the_time(risk, wiring, commands[0])
@@ -54,7 +55,7 @@ def run(risks: Any, wirings: Any, orders: Any, commands: Any, events: Any, patie
         if left == NO_MORE:
             break
         if left > 0:
-            set_clock(risk, realtime_ns(patiences[0]))
+            set_time(risk, realtime_ns(patiences[0]))
     return handled
 
 
@@ -68,7 +69,7 @@ def read_events(risks: Any, wirings: Any, events: Any) -> int:
 def write(risks: Any, wirings: Any, commands: Any, shard: int, requests: Any, first: int, now_ns: int) -> int:
     """Number riskd's own ``requests`` from index ``first`` on, as far as there is room. Returns the index to go on from."""
     risk, wiring = risks[0], wirings[0]
-    set_clock(risk, now_ns)
+    set_time(risk, now_ns)
     risk["draft"]["origin"], risk["draft"]["origin_sequence"] = RISKD_ORIGIN, 0
     last = min(requests.shape[0], first + BATCH)
     while first < last and has_room(risk, wiring, commands[0], shard):
@@ -76,12 +77,6 @@ def write(risks: Any, wirings: Any, commands: Any, shard: int, requests: Any, fi
         first += 1
     publish_commands(risk, wiring, commands[0])
     return first
-
-
-@njit(cache=True)
-def set_clock(risk: Any, now_ns: int) -> None:
-    """Time for the commands to come; it never goes back."""
-    risk["header"]["now_ns"] = max(risk["header"]["now_ns"], now_ns)
 
 
 @njit(cache=True)
@@ -166,10 +161,11 @@ def _take_orders(risk: Any, wiring: Any, gateway: int, ring: Any, commands: Any)
 
 @njit(inline="always")
 def _fetch_for_order(risk: Any, request: Any) -> None:
-    """Ask for the lines of the client's order id, the account and the position."""
+    """Ask for the lines of the client's order id, the account, what it uses, and the position."""
     ids.fetch(risk, request["account"], request["client_order_id"])
     positions.fetch(risk, request["account"], request["instrument"])
     prefetch(risk["accounts"], request["account"])
+    prefetch(risk["limits"], request["account"])
 
 
 @njit(cache=True)

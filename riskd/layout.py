@@ -2,7 +2,7 @@
 
     RISK                                               one line (64 bytes) each, so that a check costs few cache misses
       header     128   clock, fault, seed, counts
-      draft      128   the request in hand, in ticks and lots
+      draft      192   the request in hand, in ticks and lots
       gateways    64 x GATEWAY_BOUND   how far each orders ring is taken
       shards      64 x SHARD_BOUND     last command numbered, last event read, free slots
       ahead            bits: orders that became commands before a crash, yet were not released from their ring
@@ -12,6 +12,10 @@
       ids         16 x ids             open-addressing table (account, client order id) -> shard and slot
       orders      64 x shards x slots  one for each slot of a shard's order pool
       free         4 x shards x slots  stack of free slots a shard
+      limits     192 x rows            limits beyond those in accounts, and what is used of them
+      links       16 x positions       the next position of the same row, and its worth when the day began
+      marks       64 x instruments     the price that the day began with
+      warnings    32 x WARNINGS        which limits are nearly used up: the last ones noted
       names       16 x accounts        what people call the accounts
       fees        16 x instruments     fees, for comparing the settings with the journal
       chosen     192 x rows            by Control: what the settings said last, which a live value may differ from
@@ -45,6 +49,7 @@ LINE_BYTES: Final = 64
 NAME_BYTES: Final = 16
 BATCH: Final = 128
 """Orders taken, or events read, before the cursors are published."""
+WARNINGS: Final = 64
 CONTROLS: Final = 24
 """Every Control is below it."""
 SESSIONS: Final = 64
@@ -67,12 +72,16 @@ HEADER: Final = np.dtype(
         ("account_bound", "<i8"),
         ("switched", "<i8"),
         ("sessions", "<i8"),
-        ("pad", "u1", (40,)),
+        ("day", "<i8"),
+        ("day_begin_ns", "<i8"),
+        ("day_end_ns", "<i8"),
+        ("warn_percent", "<i8"),
+        ("warnings", "<i8"),
     ]
 )
 """``accounts``, ``instruments`` are those defined so far: they are numbered from 0. ``positions`` are those in use. The firm's
 row is ``account_bound``, that of group g ``account_bound + g``. ``switched``: kill switches that are on, ``sessions`` those of
-sessions."""
+sessions. ``day``: days since 1970 (UTC). ``warnings``: how many were ever noted."""
 
 DRAFT: Final = np.dtype(
     [
@@ -90,11 +99,15 @@ DRAFT: Final = np.dtype(
         ("minimum_quantity", "<i8"),
         ("step", "<i8"),
         ("linked", "<i8"),
-        ("pad", "u1", (16,)),
+        ("throttle", "<i8"),
+        ("more_lots", "<i8"),
+        ("more_money", "<i8"),
+        ("pad", "u1", (56,)),
     ]
 )
 """The request in hand: where it comes from, its ticks, lots and money; for a replace, the worst that its order can then be.
-``reckoned``: the price that its money is reckoned at. From ``stop_price`` on only an extended order's are kept up."""
+``reckoned``: the price that its money is reckoned at. From ``stop_price`` to ``linked`` only an extended order's are kept up.
+``throttle``: why it is too early for a message, or 0; ``more_*``: what it adds to what works."""
 
 GATEWAY: Final = np.dtype(
     [
@@ -134,12 +147,66 @@ ACCOUNT: Final = np.dtype(
         ("self_trade_group", "<i4"),
         ("flags", "<u2"),
         ("group", "<u2"),
+        ("checks", "<u2"),
         ("self_trade_rule", "u1"),
         ("kill", "u1"),
-        ("pad", "u1", (6,)),
+        ("pad", "u1", (4,)),
     ]
 )
-"""``held`` by side: the money that working orders would move at their price. ``kill`` is a Kill."""
+"""``held`` by side: the money that working orders would move at their price. ``kill`` is a Kill, ``checks`` are Check bits."""
+
+LIMITS: Final = np.dtype(
+    [
+        ("day", "<i8"),
+        ("long_cost", "<i8"),
+        ("short_cost", "<i8"),
+        ("ordered", "<i8"),
+        ("traded", "<i8"),
+        ("second_full_ns", "<i8"),
+        ("minute_full_ns", "<i8"),
+        ("pad", "u1", (8,)),
+        ("maximum_long", "<i8"),
+        ("maximum_short", "<i8"),
+        ("maximum_gross", "<i8"),
+        ("maximum_net", "<i8"),
+        ("maximum_daily_ordered", "<i8"),
+        ("maximum_daily_traded", "<i8"),
+        ("maximum_daily_loss", "<i8"),
+        ("warned", "<u4"),
+        ("first", "<u4"),
+        ("second_interval_ns", "<i8"),
+        ("second_window_ns", "<i8"),
+        ("minute_interval_ns", "<i8"),
+        ("minute_window_ns", "<i8"),
+        ("messages_per_second", "<i8"),
+        ("messages_per_minute", "<i8"),
+        ("pad_2", "u1", (16,)),
+    ]
+)
+"""A line each: use; limits; rates. ``warned``: bits of limits that are nearly used up. ``first``: its first position, plus
+one. ``ordered``, ``traded``: money of ``day``. ``*_cost``: of long and of short positions. ``*_full_ns``: when a bucket of
+messages is full again; a message takes an interval of it, and it holds a window."""
+
+LIMITED: Final = (
+    "maximum_long",
+    "maximum_short",
+    "maximum_gross",
+    "maximum_net",
+    "maximum_daily_ordered",
+    "maximum_daily_traded",
+    "maximum_daily_loss",
+    "messages_per_second",
+    "messages_per_minute",
+)
+"""The limits among them."""
+
+LINK: Final = np.dtype([("base", "<i8"), ("day", "<i4"), ("next", "<u4")])
+"""Of a position: ``next`` of the row, plus one; ``base``: its worth when ``day``, the last on which it traded, began."""
+
+MARK: Final = np.dtype([("close", "<i8"), ("day", "<i8"), ("pad", "u1", (48,))])
+"""``close``: ticks, the last price before ``day``, on which the instrument traded last."""
+
+WARNING: Final = np.dtype([("row", "<i8"), ("offset", "<i8"), ("used", "<i8"), ("limit", "<i8")])
 
 INSTRUMENT: Final = np.dtype(
     [
@@ -201,8 +268,10 @@ WIRING: Final = np.dtype(
 )
 """Where the rings lie in this process, and riskd's reader index in each. No part of the state: it says nothing lasting."""
 
-assert DRAFT.itemsize == HEADER.itemsize == 2 * LINE_BYTES and max(Control) < CONTROLS
-for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER):
+assert (HEADER.itemsize, DRAFT.itemsize, LIMITS.itemsize) == (2 * LINE_BYTES, 3 * LINE_BYTES, 3 * LINE_BYTES)
+assert LIMITS.fields is not None and (LIMITS.fields["maximum_long"][1], LIMITS.fields["second_interval_ns"][1]) == (64, 128)
+assert max(Control) < CONTROLS
+for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER, MARK):
     assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
 assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
 assert SHARD_BOUND * SLOT_BOUND < 1 << 32
@@ -260,6 +329,10 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("ids", IDENTITY, (sizes.id_entries,)),
             ("orders", ORDER, (sizes.shards, sizes.orders)),
             ("free", "<u4", (sizes.shards, sizes.orders)),
+            ("limits", LIMITS, (sizes.rows,)),
+            ("links", LINK, (sizes.position_entries,)),
+            ("marks", MARK, (sizes.instruments,)),
+            ("warnings", WARNING, (WARNINGS,)),
             ("names", "u1", (sizes.accounts, NAME_BYTES)),
             ("fees", FEES, (sizes.instruments,)),
             ("chosen", "<i8", (sizes.rows, CONTROLS)),

@@ -7,8 +7,9 @@ from numba import njit
 
 from riskd import ids
 from riskd.layout import ORDER
-from riskd.positions import account_of, claim
+from riskd.positions import account_of, claim, instrument_of
 from riskd.reckoning import expires, kept_type
+from riskd.usage import OTHERS, count_ordered, count_orders, hold_beside
 from shm.records import SLOT_BITS, SLOT_BOUND
 
 SLOT_MASK: Final = SLOT_BOUND - 1
@@ -46,7 +47,8 @@ def enter(risk: Any, shard: int, command: Any, position: int, price: int, held: 
     order["type"] = kept_type(command["type"], command["flags"], command["time_in_force"])
     if expires(order):
         risk["shards"][shard]["expiring"] += 1
-    risk["accounts"][command["account"]]["open_orders"] += 1
+    count_orders(risk, command["account"], 1)
+    count_ordered(risk, command["account"], held, command["time_ns"])
     ids.insert(risk, command["account"], command["client_order_id"], reference_of(shard, slot))
     hold(risk, order, command["quantity"], held)
 
@@ -55,8 +57,11 @@ def enter(risk: Any, shard: int, command: Any, position: int, price: int, held: 
 def hold(risk: Any, order: Any, working: int, held: int) -> None:
     """From now on count the order as ``working`` lots and ``held`` money."""
     position, side = risk["positions"][order["position"]], order["side"]
-    position["open"][side] += working - order["working"]
-    risk["accounts"][account_of(position["key"])]["held"][side] += held - order["held"]
+    account, lots, money = account_of(position["key"]), working - order["working"], held - order["held"]
+    position["open"][side] += lots
+    risk["accounts"][account]["held"][side] += money
+    if risk["accounts"][account]["checks"] & OTHERS != 0:
+        hold_beside(risk, account, instrument_of(position["key"]), side, lots, money)
     order["working"] = working
     order["held"] = held
 
@@ -81,7 +86,7 @@ def leave(risk: Any, shard: int, slot: int) -> None:
     order = risk["orders"][shard, slot]
     hold(risk, order, 0, 0)
     account = account_of(risk["positions"][order["position"]]["key"])
-    risk["accounts"][account]["open_orders"] -= 1
+    count_orders(risk, account, -1)
     ids.remove(risk, account, order["client_order_id"], reference_of(shard, slot))
     source = risk["shards"][shard]
     if expires(order):

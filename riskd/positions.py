@@ -57,10 +57,12 @@ def place(risk: Any, account: int, instrument: int) -> int:
 
 @njit(inline="always")
 def claim(risk: Any, at: int, account: int, instrument: int) -> None:
-    """See that the entry that ``place`` found is that position."""
+    """See that the entry that ``place`` found is that position, and on the list of its row."""
     if risk["positions"][at]["key"] == 0:
         risk["header"]["positions"] += 1
         risk["positions"][at]["key"] = key_of(account, instrument)
+        risk["links"][at]["next"] = risk["limits"][account]["first"]
+        risk["limits"][account]["first"] = at + 1
 
 
 @njit(cache=True)

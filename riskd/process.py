@@ -13,9 +13,11 @@ from riskd.controls import asked, cancels, changes, shown, thing
 from riskd.definitions import check_agreement, define, missing
 from riskd.kernel import read_events, run, write
 from riskd.layout import Sizes
+from riskd.nearly import sentences
 from riskd.recovery import events_made_again, recorded_commands, recorded_event, recorded_events, recover_shard
 from riskd.requests import rules_command, state_command
 from riskd.state import Array, as_array, empty_state, free_all_unused, wire
+from riskd.totals import rebuild
 from runtime import placement
 from runtime.agent import Agent, Command
 from runtime.context import Context
@@ -75,6 +77,9 @@ class Riskd(Agent):
         self._every_ns, self._due_ns = int(self._plan.every_s * 1e9), 0
         self._postpone()
         self._pause_us = 0
+        self.warn: Callable[..., None] = lambda sentence, **about: None
+        """Hears of limits that are nearly used up."""
+        self._warned = int(self.risk["header"]["warnings"])
         self.wirings = wire(rings.orders, rings.commands, rings.events)
         self._arrays = tuple(as_array(kind[0].record) for kind in (rings.orders, rings.commands, rings.events))
         # Load the kernels that number a SNAPSHOT, now and not while clients wait.
@@ -88,7 +93,7 @@ class Riskd(Agent):
 
     def follow(self, settings: Settings) -> None:
         """Number what the settings say otherwise than at the last start. The accounts are defined."""
-        for command in changes(self.risk, settings.accounts, [group.name for group in settings.groups]):
+        for command in changes(self.risk, settings):
             self._queue(0, command)
 
     def do_work(self) -> int:
@@ -98,6 +103,8 @@ class Riskd(Agent):
         if self._every_ns and time.monotonic_ns() >= self._due_ns:
             self._snapshot_by_timer()
         handled = run(self.risks, self.wirings, *self._arrays, self.patience, time.time_ns(), SLICE)
+        if self.risk["header"]["warnings"] != self._warned:
+            self._tell_warnings()
         assert self.risk["header"]["fault"] == 0, f"event {self.risk['header']['fault']} contradicts riskd's state"
         return int(handled)
 
@@ -146,6 +153,11 @@ class Riskd(Agent):
             raise ValueError(f"shard {shard} takes no more commands until matcher and persister have read some: try again")
         self._own[shard] = waiting
         return {"instrument": instrument, "shard": shard, "command_sequence": sequence}
+
+    def _tell_warnings(self) -> None:
+        for sentence, about in sentences(self.risk, self._warned):
+            self.warn(sentence, **about)
+        self._warned = int(self.risk["header"]["warnings"])
 
     def _set(self, arguments: Mapping[str, Any]) -> dict[str, int]:
         """Set one control. It is in force for all orders that are not numbered yet; what it is to cancel is numbered before it.
@@ -254,11 +266,13 @@ def build(context: Context) -> Riskd:
         found = recover(context, risks, rings, durables, snapshots)
     except (JournalDamaged, CutLoose) as error:
         raise EnvironmentFault(f"riskd cannot go on: {error}", FaultStatus.DAMAGED) from error
+    rebuild(risks[0])
     check_agreement(risks[0], settings.instruments, settings.accounts)
     new = [missing(risks[0], shard, settings.instruments, settings.accounts) for shard in range(settings.matchers)]
     plan = SnapshotPlan(snapshots, settings.snapshots.every_s, lambda: _is_last(context), found)
     riskd = Riskd(risks, rings, new, context.neighbours(), plan)
     riskd.follow(settings)
+    riskd.warn = context.logger.warning
     return riskd
 
 

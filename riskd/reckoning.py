@@ -15,6 +15,7 @@ from numba import njit
 from riskd.layout import MONEY_BOUND
 from riskd.money import product
 from riskd.positions import account_of
+from riskd.usage import NOT_KEPT, row_beside
 from shm.records import OrderFlag, OrderType, Side, TimeInForce
 
 BUY: Final = Side.BUY.value
@@ -99,6 +100,10 @@ def reckon_at(risk: Any, order: Any, price: int, tick_value: int) -> None:
         return
     if product(product(price, order["quantity"]), tick_value) < 0:
         return
-    account = risk["accounts"][account_of(risk["positions"][order["position"]]["key"])]
-    if account["held"][order["side"]] - order["held"] <= MONEY_BOUND - price * order["leaves"] * tick_value:
+    account, money = account_of(risk["positions"][order["position"]]["key"]), price * order["leaves"] * tick_value
+    fits = risk["accounts"][account]["held"][order["side"]] - order["held"] <= MONEY_BOUND - money
+    for which in range(2):
+        row = row_beside(risk, account, which)
+        fits &= row == NOT_KEPT or risk["accounts"][row]["held"][order["side"]] - order["held"] <= MONEY_BOUND - money
+    if fits:
         order["price"] = price

@@ -2,16 +2,20 @@
 
 from typing import Any, Final
 
+import numpy as np
 from numba import njit
 
 from riskd.ahead import note
+from riskd.checks import is_account
 from riskd.events import apply
 from riskd.layout import PENDING_BOUND
+from riskd.limits import throttled
 from riskd.money import product
 from riskd.orders import NOT_LIVE, SLOT_MASK, enter, expect_replace, slot_of, worst
 from riskd.positions import place
 from riskd.reckoning import follow_replace, reckoned, reckoned_again
 from riskd.take import CLOCK, NEW, REDUCE, REPLACE
+from riskd.usage import count_ordered, set_time
 from shm.records import GATEWAY_BOUND
 
 DONE: Final = 0
@@ -72,9 +76,11 @@ def _apply_command(risk: Any, shard: int, command: Any) -> int:
     if _came_after_events(risk, shard, command):
         return LACKS_EVENTS
     source["sequence"] = source["published"] = command["sequence"]
-    risk["header"]["now_ns"] = max(risk["header"]["now_ns"], command["time_ns"])
+    set_time(risk, command["time_ns"])
     if command["origin"] < GATEWAY_BOUND:
         note(risk, command["origin"], command["origin_sequence"], shard)
+        if (command["kind"] == NEW or command["kind"] == REPLACE) and is_account(risk, command["account"]):
+            throttled(risk, command["account"], risk["accounts"][command["account"]]["checks"], command["time_ns"])
     if command["verdict"] != 0:
         return DONE
     if command["kind"] == NEW:
@@ -119,15 +125,24 @@ def _enter_again(risk: Any, shard: int, command: Any) -> bool:
 
 
 @njit(cache=True)
+def _count_ordered(risk: Any, command: Any, price: int, tick_value: int) -> None:
+    money = product(product(price, command["quantity"]), tick_value)
+    count_ordered(risk, command["account"], max(money, 0), command["time_ns"])
+
+
+@njit(cache=True)
 def _change_again(risk: Any, shard: int, command: Any) -> None:
     """The order may have ended meanwhile: riskd may have read that event only after it had numbered the replace or reduce."""
-    slot = slot_of(risk, shard, command["order_id"])
+    slot, units = slot_of(risk, shard, command["order_id"]), risk["instruments"][command["instrument"]]
     if slot == NOT_LIVE:
+        if command["kind"] == REPLACE:
+            _count_ordered(risk, command, np.int64(command["price"]), units["tick_value"])
         return
-    order, units = risk["orders"][shard, slot], risk["instruments"][command["instrument"]]
+    order = risk["orders"][shard, slot]
     working, held = order["working"], order["held"]
     if command["kind"] == REPLACE:
         price = reckoned_again(order, command["price"], command["stop_price"], units["last_price"])
         working, held = worst(order, price, command["quantity"], units["tick_value"])
+        _count_ordered(risk, command, np.int64(price), units["tick_value"])
         follow_replace(order, command["price"], price)
     expect_replace(risk, order, working, held)

@@ -40,6 +40,7 @@ def positions(risk: Any, account: int | None = None) -> list[dict[str, Any]]:
     is reckoned at the last trade.
     """
     used = np.flatnonzero(risk["positions"]["key"])
+    used = used[account_of(risk["positions"]["key"][used]) < risk["header"]["account_bound"]]
     ordered = used[np.argsort(risk["positions"]["key"][used])]
     made = (_position(risk, risk["positions"][index]) for index in ordered)
     return [each for each in made if account is None or each["account"] == account]

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from riskd.layout import WIRING, Sizes, risk_dtype
+from riskd.layout import LIMITED, WIRING, Sizes, risk_dtype
+from shm.controls import UNLIMITED, WARN_PERCENT, Control
 from shm.ring import Ring
 
 HUGE_BYTES: Final = 1 << 21
@@ -22,7 +23,12 @@ def empty_state(sizes: Sizes, seed: int = 0) -> Array:
     risks = _allocate(risk_dtype(sizes))
     header = risks[0]["header"]
     header["seed"], header["shards"], header["gateways"] = seed, sizes.shards, sizes.gateways
-    header["account_bound"] = sizes.accounts
+    header["account_bound"], header["warn_percent"] = sizes.accounts, WARN_PERCENT
+    for name in LIMITED:
+        risks["limits"][name][0, sizes.accounts :] = UNLIMITED
+    risks["accounts"]["maximum_open_orders"][0, sizes.accounts :] = UNLIMITED
+    risks["chosen"][0, sizes.accounts :] = UNLIMITED
+    risks["chosen"][0, sizes.accounts, Control.WARN_PERCENT] = WARN_PERCENT
     free_all_unused(risks[0])
     return risks
 

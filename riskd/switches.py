@@ -27,7 +27,7 @@ def verdict_of_switches(risk: Any, request: Any, instrument: int, position: int,
     header, account = risk["header"], risk["accounts"][request["account"]]
     if header["sessions"] != 0 and is_killed_session(risk, request["session"]):
         return SESSION_KILLED
-    reduces = quantity > 0 and _reduces(risk["positions"][position], request["side"], quantity)
+    reduces = quantity > 0 and reduces_position(risk["positions"][position], request["side"], quantity)
     if _refuses(account["kill"], reduces):
         return ACCOUNT_KILLED
     if account["group"] != 0 and _refuses(risk["accounts"][header["account_bound"] + account["group"]]["kill"], reduces):
@@ -54,7 +54,7 @@ def _refuses(kill: int, reduces: bool) -> bool:
 
 
 @njit(cache=True)
-def _reduces(position: Any, side: int, quantity: int) -> bool:
+def reduces_position(position: Any, side: int, quantity: int) -> bool:
     """Do all working orders of that side, with this one, come to no more than what is held the other way?"""
     net = position["bought"] - position["sold"]
     return position["open"][side] + quantity <= (-net if side == BUY else net)

@@ -15,6 +15,7 @@ from riskd.checks import (
     BY_PRICE,
     EXTENDED,
     PASSED,
+    is_account,
     is_instrument,
     verdict_on_cancel,
     verdict_on_mass_cancel,
@@ -23,9 +24,11 @@ from riskd.checks import (
     verdict_on_replace,
 )
 from riskd.layout import PENDING_BOUND
+from riskd.limits import count_message
 from riskd.orders import SLOT_MASK, enter, expect_replace, take_slot
 from riskd.positions import instrument_of
 from riskd.reckoning import MARKET, follow_replace
+from riskd.usage import count_ordered
 from shm.atomics import record_at
 from shm.reasons import Reason
 from shm.records import NO_INSTRUMENT, SLOT_BITS, CommandKind, TimeInForce
@@ -107,6 +110,8 @@ def _take_new(risk: Any, wiring: Any, commands: Any, request: Any) -> bool:
     shard = shard_of(risk, request["instrument"])
     if not has_room(risk, wiring, commands, shard):
         return False
+    if is_account(risk, request["account"]):
+        count_message(risk, request["account"])
     verdict = verdict_on_new(risk, request, shard)
     command, draft = number(risk, wiring, commands, shard, request, verdict), risk["draft"]
     if verdict == PASSED:
@@ -144,17 +149,23 @@ def _extend(command: Any, draft: Any, account: Any) -> None:
 @njit(cache=True)
 def _take_replace(risk: Any, wiring: Any, commands: Any, request: Any) -> bool:
     reference = ids.find(risk, request["account"], request["client_order_id"])
+    shard = (reference - 1) >> SLOT_BITS if reference != 0 else shard_of(risk, request["instrument"])
+    if not has_room(risk, wiring, commands, shard):
+        return False
+    slot, draft = (reference - 1) & SLOT_MASK, risk["draft"]
+    if reference != 0 and risk["orders"][shard, slot]["pending"] == PENDING_BOUND:
+        return False
+    if is_account(risk, request["account"]):
+        count_message(risk, request["account"])
     verdict = verdict_on_replace(risk, request, reference)
     if verdict != PASSED:
-        return _refuse_for(risk, wiring, commands, reference, request, verdict)
-    shard, slot = (reference - 1) >> SLOT_BITS, (reference - 1) & SLOT_MASK
-    order, draft = risk["orders"][shard, slot], risk["draft"]
-    if order["pending"] == PENDING_BOUND or not has_room(risk, wiring, commands, shard):
-        return False
+        return _pass_on(risk, wiring, commands, shard, request, verdict)
+    order = risk["orders"][shard, slot]
     command = _number_for(risk, wiring, commands, shard, slot, request)
     command["price"], command["stop_price"] = draft["price"], draft["stop_price"]
     command["quantity"] = draft["quantity"]
     follow_replace(order, draft["price"], draft["reckoned"])
+    count_ordered(risk, request["account"], draft["money"], command["time_ns"])
     expect_replace(risk, order, draft["working"], draft["held"])
     return True
 

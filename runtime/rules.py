@@ -56,6 +56,23 @@ class Integer:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A whole number from 0, or the word that says in so many words that there is no limit."""
+
+    high: int
+
+    @property
+    def allowed(self) -> str:
+        return f'an integer from 0 to {self.high}, or "unlimited"'
+
+    def read(self, value: object) -> int | str:
+        return "unlimited" if value == "unlimited" else Integer(0, self.high).read(value)
+
+    def parse(self, text: str) -> int | str:
+        return self.read(text if text == "unlimited" else int(text))
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
     """A number with a fraction, within bounds, both included; ``unit`` is for the message."""
 

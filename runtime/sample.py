@@ -168,23 +168,62 @@ tick_size = 5
 lot_size = 10
 price_decimals = 2
 
-# Accounts that are controlled together, by switches and limits of the group. Up to 255; put new ones at the end, remove none.
+# Limits, each a number, of which 0 blocks, or "unlimited". docs/risk.md says how each is counted.
+# orders at rest or on their way; lots long and short in one instrument, working orders included; money (in the currency's
+# smallest unit) of positions and working orders, gross and net; money of a day's (UTC) orders, trades and loss; orders and
+# replaces a second and a minute. What is set live (`pinion risk set`) stands until the value here changes.
+
+# Of all accounts together. warn_percent: riskd warns when an order is taken that uses more of any limit.
+[firm]
+maximum_open_orders = "unlimited"
+maximum_long = "unlimited"
+maximum_short = "unlimited"
+maximum_gross = "unlimited"
+maximum_net = "unlimited"
+maximum_daily_ordered = "unlimited"
+maximum_daily_traded = "unlimited"
+maximum_daily_loss = "unlimited"
+messages_per_second = "unlimited"
+messages_per_minute = "unlimited"
+warn_percent = 80
+
+# Of accounts that are controlled together. Up to 255; put new ones at the end, remove none.
 [[groups]]
 name = "desk"
+maximum_open_orders = "unlimited"
+maximum_long = "unlimited"
+maximum_short = "unlimited"
+maximum_gross = "unlimited"
+maximum_net = "unlimited"
+maximum_daily_ordered = "unlimited"
+maximum_daily_traded = "unlimited"
+maximum_daily_loss = "unlimited"
+messages_per_second = "unlimited"
+messages_per_minute = "unlimited"
 
 # Who trades. An account's number is its place here: put new ones at the end, remove none.
 # api_key is what its clients log on with. Better: api_key_sha256, from `printf %s KEY | sha256sum`.
-# The limits: lots an order, money an order (in the currency's smallest unit), orders at rest or on their way. 0 blocks.
-# What is set live (`pinion risk set`) stands until the value here changes. group names one of the groups above, or none.
+# The limits: lots an order, money an order, and those above. What is not given blocks, unless unset_limits is "unlimited".
+# group names one of the groups above, or none.
 # self_trade_rule is what an order does instead of trading with another of its account, or of an account of the same
 # self_trade_group above 0: "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"; an order may say otherwise.
 # track_position lets the account send reduce-only orders.
 [[accounts]]
 name = "alice"
 api_key = "change-me-alice"
+unset_limits = "block"
 maximum_quantity = 1000000
 maximum_notional = 1000000000000000
 maximum_open_orders = 10000
+maximum_long = "unlimited"
+maximum_short = "unlimited"
+maximum_gross = "unlimited"
+maximum_net = "unlimited"
+maximum_daily_ordered = "unlimited"
+maximum_daily_traded = "unlimited"
+maximum_daily_loss = "unlimited"
+messages_per_second = "unlimited"
+messages_per_minute = "unlimited"
 group = "desk"
 self_trade_rule = "none"
 self_trade_group = 0
@@ -194,6 +233,7 @@ track_position = false
 name = "bob"
 # "change-me-bob"
 api_key_sha256 = "cd2e1003308cc938d0bfe7ded6de48824c25c795903b7e32c08b4a285d50136b"
+unset_limits = "unlimited"
 
 # Who reads all that happens to the orders of some accounts, for surveillance, and enters nothing. Its name is no account's.
 # accounts: "all", also those that come later, or a list of their names.

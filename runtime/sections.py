@@ -3,14 +3,19 @@
 A field's name is the key in the file. Units are in the names, or in the line below the field.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from runtime.rules import AccountNames, Boolean, Cores, Integer, Number, Rule, Tcp, Text, Url, Word
+from runtime.rules import AccountNames, Boolean, Cores, Integer, Limit, Number, Rule, Tcp, Text, Url, Word
+from shm.controls import UNLIMITED, WARN_PERCENT
 from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
 
 INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1
+AMOUNT: Final = Limit(INT64_MAX)
+RATE: Final = Limit(10**9)
+UNSET: Final = "unset"
+"""A limit of an account's that the file does not name."""
 IPC: Final = Text(r"|ipc://[^@].*", 'ipc://PATH, where {run} and {gateway} are filled in, or "" (not served)')
 
 
@@ -154,24 +159,77 @@ NAME: Final = Text(r"[A-Za-z0-9._\-]{1,16}", "1 to 16 characters out of A-Z a-z 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Limits:
+    """What account, group and firm may do. Each is a number, of which 0 blocks, or "unlimited"."""
+
+    maximum_open_orders: int | str = setting("unlimited", AMOUNT)
+    """Orders at rest or on their way."""
+    maximum_long: int | str = setting("unlimited", AMOUNT)
+    """Lots bought and not sold in one instrument, if all that works to buy traded."""
+    maximum_short: int | str = setting("unlimited", AMOUNT)
+    """Lots sold and not bought in one instrument, if all that works to sell traded."""
+    maximum_gross: int | str = setting("unlimited", AMOUNT)
+    """Money: what positions cost and what working orders are for, both sides added up."""
+    maximum_net: int | str = setting("unlimited", AMOUNT)
+    """Money: the same of one side, less the positions of the other."""
+    maximum_daily_ordered: int | str = setting("unlimited", AMOUNT)
+    """Money of the orders of a day (UTC)."""
+    maximum_daily_traded: int | str = setting("unlimited", AMOUNT)
+    """Money of a day's trades, if all that works traded."""
+    maximum_daily_loss: int | str = setting("unlimited", AMOUNT)
+    """Money, realised and unrealised since the day began; then only what reduces a position passes."""
+    messages_per_second: int | str = setting("unlimited", RATE)
+    """Orders and replaces, by a bucket that holds as many."""
+    messages_per_minute: int | str = setting("unlimited", RATE)
+
+    @classmethod
+    def limits(cls) -> tuple[str, ...]:
+        """The names of the limits that it has."""
+        return tuple(each.name for each in fields(cls) if isinstance(each.metadata.get("rule"), Limit))
+
+    def limit(self, name: str) -> int:
+        """The limit as riskd counts it."""
+        value = getattr(self, name)
+        return int(UNLIMITED if value == "unlimited" else value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmSettings(Limits):
+    """All accounts together."""
+
+    warn_percent: int = setting(WARN_PERCENT, Integer(1, 100))
+    """riskd warns when an order is taken that uses more of any limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group(Limits):
     """Accounts that are controlled together. New ones go to the end."""
 
     name: str = required(NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(Limits):
     """Who trades. Its number is its place in the file, so new ones go to the end. The key itself is not kept."""
 
     name: str = required(NAME)
     api_key_sha256: str = setting("", Text(r"[0-9a-f]{64}", "64 characters out of 0-9 a-f", secret=True))
-    maximum_quantity: int = setting(1_000_000, Integer(0, INT64_MAX))
-    """Lots an order; 0 blocks."""
-    maximum_notional: int = setting(10**15, Integer(0, INT64_MAX))
-    """Money an order, in the currency's smallest unit; 0 blocks."""
-    maximum_open_orders: int = setting(10_000, Integer(0, INT64_MAX))
-    """Orders at rest or on their way; 0 blocks."""
+    unset_limits: str = setting("block", Word(("block", "unlimited")))
+    """What a limit is that is not given."""
+    maximum_quantity: int | str = setting(UNSET, AMOUNT)
+    """Lots an order."""
+    maximum_notional: int | str = setting(UNSET, AMOUNT)
+    """Money an order, in the currency's smallest unit."""
+    maximum_open_orders: int | str = setting(UNSET, AMOUNT)
+    maximum_long: int | str = setting(UNSET, AMOUNT)
+    maximum_short: int | str = setting(UNSET, AMOUNT)
+    maximum_gross: int | str = setting(UNSET, AMOUNT)
+    maximum_net: int | str = setting(UNSET, AMOUNT)
+    maximum_daily_ordered: int | str = setting(UNSET, AMOUNT)
+    maximum_daily_traded: int | str = setting(UNSET, AMOUNT)
+    maximum_daily_loss: int | str = setting(UNSET, AMOUNT)
+    messages_per_second: int | str = setting(UNSET, RATE)
+    messages_per_minute: int | str = setting(UNSET, RATE)
     group: str = setting("", Text(r"[A-Za-z0-9._\-]{0,16}", 'the name of one of [[groups]], or "" (none)'))
     """The group that it is controlled with; no matter of self-trades."""
     self_trade_rule: str = setting("none", Word(("none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")))
@@ -180,6 +238,12 @@ class Account:
     """Accounts of one group above 0 are one owner; its orders may name another."""
     track_position: bool = setting(False, Boolean())
     """Let the matcher keep its positions, which reduce-only orders need. Set before its first order."""
+
+    def limit(self, name: str) -> int:
+        """The limit as riskd counts it: one that is not set blocks, unless ``unset_limits`` says otherwise."""
+        value = getattr(self, name)
+        unlimited = value == "unlimited" or (value == UNSET and self.unset_limits == "unlimited")
+        return int(UNLIMITED if unlimited else 0 if value == UNSET else value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from runtime.sections import (
     ControlSettings,
     DatabaseSettings,
     DropCopy,
+    FirmSettings,
     GatewaySettings,
     Group,
     Instrument,
@@ -77,6 +78,7 @@ class Settings:
     database: DatabaseSettings = DatabaseSettings()
     log: LogSettings = LogSettings()
     control: ControlSettings = ControlSettings()
+    firm: FirmSettings = FirmSettings()
     instruments: tuple[Instrument, ...] = ()
     groups: tuple[Group, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -138,6 +140,7 @@ SECTIONS: Final[dict[str, type]] = {
     "database": DatabaseSettings,
     "log": LogSettings,
     "control": ControlSettings,
+    "firm": FirmSettings,
 }
 ROWS: Final[dict[str, type]] = {
     "instruments": Instrument,

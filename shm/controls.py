@@ -36,6 +36,7 @@ RISK_COMMAND: Final = np.dtype(
 
 UNLIMITED: Final = 2**63 - 1
 """The value of a limit that never binds."""
+WARN_PERCENT: Final = 80
 SETTINGS: Final = b"settings"
 GROUP_BOUND: Final = 256
 """Groups are numbered from 1, below it; 0 is none."""
@@ -58,6 +59,17 @@ class Control(IntEnum):
     """A Kill."""
     GROUP = 2
     """The group that an account is in, 0: none."""
+    MAXIMUM_LONG = 3
+    MAXIMUM_SHORT = 4
+    MAXIMUM_GROSS = 5
+    MAXIMUM_NET = 6
+    MAXIMUM_DAILY_ORDERED = 7
+    MAXIMUM_DAILY_TRADED = 8
+    MAXIMUM_DAILY_LOSS = 9
+    MESSAGES_PER_SECOND = 10
+    MESSAGES_PER_MINUTE = 11
+    WARN_PERCENT = 12
+    """Of the firm: when so much of a limit is used, a warning comes."""
     MAXIMUM_QUANTITY = 16
     MAXIMUM_NOTIONAL = 17
     MAXIMUM_OPEN_ORDERS = 18

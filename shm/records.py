@@ -331,6 +331,7 @@ class AccountFlag(IntEnum):
 
     TRACK_POSITION = 1
     """The matcher keeps the account's positions, which reduce-only orders need; set before the account's first order."""
+    UNLIMITED = 2
 
 
 class FeeBasis(IntEnum):
@@ -362,8 +363,7 @@ SLOT_BITS: Final = 24
 SLOT_BOUND: Final = 1 << SLOT_BITS
 SESSION_BITS: Final = 24
 """A session is ``gateway << SESSION_BITS | number``."""
-SHARD_BOUND: Final = 16
-GATEWAY_BOUND: Final = 8
+SHARD_BOUND, GATEWAY_BOUND = 16, 8
 
 VARIANTS: Final = (COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, ACCOUNT_COMMAND, EVENT)
 for _dtype in VARIANTS:

@@ -15,7 +15,12 @@ INSTRUMENTS = [
     {"symbol": "ACME", "price_decimals": 2, "tick_size": 5},
     {"symbol": "GEAR", "price_decimals": 2, "tick_size": 1, "lot_size": 10, "tick_value": 10},
 ]
-LIMITS = {"maximum_quantity": 1_000_000, "maximum_notional": 10**12, "maximum_open_orders": 100_000}
+LIMITS = {
+    "unset_limits": "unlimited",
+    "maximum_quantity": 1_000_000,
+    "maximum_notional": 10**12,
+    "maximum_open_orders": 100_000,
+}
 
 
 def settings(**others: Any) -> dict[str, Any]:

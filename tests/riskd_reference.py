@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from riskd_controls_twin import Controls
+from riskd_controls_twin import DAY_NS, Controls, More
 from shm.reasons import Reason
 from shm.records import (
     COMMAND,
@@ -112,6 +112,8 @@ class Reference:
         order = self.orders.get((account, int(request["client_order_id"])))
         home = instrument % len(self.free) if 0 <= instrument < len(self.instruments) else 0
         shards, verdict = [home], Reason.UNKNOWN_COMMAND
+        if kind in (CommandKind.NEW, CommandKind.REPLACE) and 0 <= account < len(self.accounts):
+            self.controls.count_message(account, now_ns)
         if kind == CommandKind.NEW:
             verdict = self.verdict_on_new(request, home)
         elif kind in (CommandKind.CANCEL, CommandKind.REPLACE, CommandKind.REDUCE):
@@ -170,8 +172,8 @@ class Reference:
         if r["flags"] & OrderFlag.EXTENDED and r["order_id"] and self.partner(r, shard) is None:
             return Reason.UNKNOWN_ORDER
         money = price * quantity * self.instruments[instrument][2]
-        wrong = self.room(account, instrument, int(r["side"]), quantity, money)
-        return wrong or self.controls.verdict(r, instrument, quantity)
+        more, side = More(quantity, money, money, 1), int(r["side"])
+        return self.room(account, instrument, side, more) or self.controls.verdict(r, instrument, side, more)
 
     def off_units(self, r: Any, instrument: int, type_: int, in_basis_points: bool) -> Reason:
         """What is wrong with the numbers of a NEW or REPLACE, in the order of the codes."""
@@ -223,16 +225,14 @@ class Reference:
             return Reason.NOTIONAL_OVERFLOW
         return Reason.NOTIONAL_ABOVE_MAXIMUM if money > max(maximum_notional, money_before) else Reason.NONE
 
-    def room(self, account: int, instrument: int, side: int, lots: int, money: int) -> Reason:
+    def room(self, account: int, instrument: int, side: int, more: More) -> Reason:
         """Would anything leave the numbers if all of it traded?"""
         position = self.positions.get((account, instrument), Position())
-        done = position.bought if side == Side.BUY else position.sold
-        totals = (
-            self.held(account, side) + money,
-            done + self.open_lots(account, instrument, side) + lots,
-            position.turnover + money,
-        )
-        return Reason.POSITION_OVERFLOW if max(totals) > BOUND else Reason.NONE
+        lots, turnover = self.controls.done(account, instrument, side) + more.lots, position.turnover + more.money
+        at_stake = sum(self.controls.costs([account])) + sum(self.held(account, each) for each in Side) + more.money
+        fits = lots <= BOUND and turnover <= BOUND and (at_stake < BOUND or more.money == 0)
+        fits = fits and self.controls.has_room(account, instrument, side, more)
+        return Reason.NONE if fits else Reason.POSITION_OVERFLOW
 
     def verdict_on_change(self, r: Any, order: Order | None) -> Reason:
         """The first thing wrong with a cancel or replace."""
@@ -255,8 +255,9 @@ class Reference:
         if wrong:
             return wrong
         working, held = self.worst(order, price, quantity)
-        wrong = self.room(order.account, order.instrument, order.side, working - order.working, held - order.held)
-        return wrong or self.controls.verdict(r, order.instrument, 0)
+        more = More(working - order.working, held - order.held, price * quantity * tick_value, 0)
+        wrong = self.room(order.account, order.instrument, order.side, more)
+        return wrong or self.controls.verdict(r, order.instrument, order.side, more)
 
     def worst(self, order: Order, price: int, quantity: int) -> tuple[int, int]:
         """Lots and money that the order may come to, whether or not the replace is done."""
@@ -305,6 +306,7 @@ class Reference:
         numbers = (side, price, quantity, quantity, quantity, held, type_, in_basis_points, expires)
         self.orders[account, client_order_id] = Order(order_id, shard, account, client_order_id, instrument, *numbers)
         self.positions.setdefault((account, instrument), Position())
+        self.controls.ordered.append((account, self.controls.day, held))
 
     def change(self, command: Any, order: Order) -> None:
         """A cancel, replace or reduce gets the order's id; a replace is held for at its worst."""
@@ -312,6 +314,8 @@ class Reference:
         if command["kind"] == CommandKind.REPLACE:
             found, quantity = self.reckoned(command, order.instrument, order), int(command["quantity"]) // lot
             order.working, order.held = self.worst(order, found, quantity)
+            money = found * quantity * self.instruments[order.instrument][2]
+            self.controls.ordered.append((order.account, self.controls.day, money))
             if not command["price"] or order.type not in LIMITED:
                 order.price = found
             command["price"] //= tick
@@ -373,7 +377,8 @@ class Reference:
     def reckon_at(self, order: Order, price: int) -> None:
         """From now on its money is reckoned at ``price``, if there is one and it can be."""
         tick_value = self.instruments[order.instrument][2]
-        others = self.held(order.account, order.side) - order.held
+        sums = [[order.account], *self.controls.kept_beside(order.account)]
+        others = max(sum(self.held(account, order.side) for account in each) for each in sums) - order.held
         fits = price * order.quantity * tick_value <= INT64_MAX and others + price * order.leaves * tick_value <= BOUND
         if price > 0 and order.type in LIMITED and fits:
             order.price = price
@@ -387,6 +392,7 @@ class Reference:
         """One side of a trade."""
         price, quantity, tick_value = int(event["price"]), int(event["quantity"]), self.instruments[order.instrument][2]
         self.positions[order.account, order.instrument].trade(order.side, price, quantity, tick_value)
+        self.controls.filled(order.account, order.instrument, int(event["time_ns"]) // DAY_NS, order.side, quantity, price)
         order.leaves = leaves
         if leaves == 0:
             self.end(order)

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from riskd.kernel import run
-from riskd.layout import Sizes
+from riskd.layout import LIMITED, Sizes
 from riskd.state import as_array, empty_state, wire
+from shm.controls import UNLIMITED
 from shm.patience import impatient
 from shm.records import COMMAND, EVENT, CommandKind, OrderFlag, OrderType, Side, TimeInForce
 from shm.ring import Ring
@@ -68,6 +69,8 @@ class Rig:
             names = ("maximum_quantity", "maximum_notional", "maximum_open_orders", "self_trade_rule", "self_trade_group")
             for name, value in zip(names, limits, strict=False):
                 self.risk["accounts"][number][name] = value
+            for name in LIMITED:
+                self.risk["limits"][number][name] = UNLIMITED
         for number, units in enumerate(instruments):
             for name, value in zip(("tick_size", "lot_size", "tick_value"), units, strict=True):
                 self.risk["instruments"][number][name] = value

@@ -13,14 +13,28 @@ import riskd_rig as rig
 from riskd.controls import put
 from riskd.layout import BATCH
 from riskd.positions import account_of, instrument_of
+from riskd.profit import loss_of
+from riskd_controls_twin import DAY_NS, TOTALS
 from riskd_reference import LivelyMatcher, Reference
-from shm.controls import Control, Kill, Scope
+from shm.controls import UNLIMITED, Control, Kill, Scope
 from shm.reasons import name_of
-from shm.records import NO_INSTRUMENT, OrderFlag, OrderType, Side, TimeInForce
+from shm.records import NO_INSTRUMENT, CommandKind, OrderFlag, OrderType, Side, TimeInForce
 
 ACCOUNTS = [(50, 10**7, 12), (1000, 10**12, 1000, 2, 7), (2**62, 2**63 - 1, 30), (40, 10**6, 60, 0, 7), (0, 10**9, 10)]
 WEIGHTS = [10, 10, 10, 10, 1]
 INSTRUMENTS = [(1, 1, 1), (5, 10, 3), (25, 1, 1000), (2**40, 1, 2**20)]
+BOUNDS = {
+    Control.MAXIMUM_LONG: (0, 60, 500),
+    Control.MAXIMUM_SHORT: (0, 60, 500),
+    Control.MAXIMUM_GROSS: (10**6, 10**7, 10**8),
+    Control.MAXIMUM_NET: (10**6, 10**7, 10**8),
+    Control.MAXIMUM_DAILY_ORDERED: (10**6, 10**9),
+    Control.MAXIMUM_DAILY_TRADED: (10**6, 10**9),
+    Control.MAXIMUM_DAILY_LOSS: (0, 10**3, 10**6),
+    Control.MESSAGES_PER_SECOND: (0, 3, 30),
+    Control.MESSAGES_PER_MINUTE: (7, 100),
+    Control.MAXIMUM_OPEN_ORDERS: (3, 20),
+}
 SHARDS, GATEWAYS, SLOTS = 2, 2, rig.SLOTS
 
 
@@ -38,6 +52,7 @@ class Stream:
         self.pending: list[deque[Any]] = [deque() for _ in range(SHARDS)]
         self.taken, self.now_ns = [0] * GATEWAYS, 1_000
         self.names = [1] * len(ACCOUNTS)
+        self.clocked = [0] * SHARDS
         self.verdicts: Counter[str] = Counter()
 
     def step(self) -> None:
@@ -45,7 +60,7 @@ class Stream:
         for gateway in range(GATEWAYS):
             for _ in range(self.random.choice((0, 1, 5, 40))):
                 self.send(gateway, self.request())
-        if self.random.random() < 0.3:
+        if self.random.random() < 0.4:
             self.set_something()
         self.slice()
         for shard in range(SHARDS):
@@ -56,6 +71,8 @@ class Stream:
     def set_something(self) -> None:
         """An operator throws a switch, mostly back, or moves an account to another group."""
         draw = self.random
+        if draw.random() < 0.7:
+            return self.set_a_limit()
         if draw.random() < 0.1:
             return self.put(Scope.ACCOUNT, draw.randrange(len(ACCOUNTS)), Control.GROUP, draw.randrange(3))
         on = [key for key, value in self.twin.controls.values.items() if key[2] == Control.KILL and value]
@@ -65,6 +82,17 @@ class Stream:
         number = {Scope.FIRM: 0, Scope.GROUP: draw.randint(1, 2)}.get(scope, draw.randrange(4))
         kill = Kill.REFUSING if scope is Scope.SESSION else draw.choice((Kill.REFUSING, Kill.REDUCING, Kill.REDUCING))
         return self.put(scope, number, Control.KILL, kill)
+
+    def set_a_limit(self) -> None:
+        """Of an account, group or the firm; mostly one that is set goes again."""
+        draw, values = self.random, self.twin.controls.values
+        on = [key for key, value in values.items() if key[2] in BOUNDS and value != UNLIMITED]
+        if on and draw.random() < 0.45 + 0.1 * len(on):
+            return self.put(*draw.choice(on), UNLIMITED)
+        scope = draw.choice((Scope.ACCOUNT, Scope.GROUP, Scope.FIRM))
+        number = {Scope.FIRM: 0, Scope.GROUP: draw.randint(1, 2)}.get(scope, draw.randrange(len(ACCOUNTS)))
+        control = draw.choice([each for each in BOUNDS if scope is not Scope.ACCOUNT or each != Control.MAXIMUM_OPEN_ORDERS])
+        return self.put(scope, number, control, draw.choice(BOUNDS[control]))
 
     def put(self, scope: int, number: int, control: int, value: int) -> None:
         """In riskd and its twin."""
@@ -91,13 +119,27 @@ class Stream:
 
     def slice(self) -> int:
         """One slice of the kernel; the twin goes the same rounds, and their commands are the same bytes."""
-        self.now_ns += self.random.choice((0, 1, 1000, -500))
+        self.now_ns += self.random.choice((0, 1, 1000, -500, 10**8, 25 * 10**12))
         handled = self.rig.run(self.now_ns)
         now_ns = int(self.rig.risk["header"]["now_ns"])
         assert now_ns >= self.now_ns
+        self.twin.controls.day = now_ns // DAY_NS
+        self.tell_the_time(now_ns)
         while self.round(now_ns):
             pass
         return handled
+
+    def tell_the_time(self, now_ns: int) -> None:
+        """A CLOCK comes before all else in each shard that has orders to expire and had none for a second."""
+        for shard in range(SHARDS):
+            expiring = any(o.expires for o in self.twin.orders.values() if o.shard == shard)
+            if expiring and now_ns - self.clocked[shard] >= 10**9:
+                self.clocked[shard] = now_ns
+                self.twin.sequences[shard] += 1
+                (command,) = self.rig.written(shard, 1)
+                found = [int(command[name]) for name in ("kind", "sequence", "time_ns")]
+                assert found == [CommandKind.CLOCK, self.twin.sequences[shard], now_ns]
+                self.waiting[shard].append(command)
 
     def round(self, now_ns: int) -> int:
         """The twin's: a batch of each shard's events, then a batch of each gateway's requests."""
@@ -247,7 +289,24 @@ class Stream:
         for shard in range(SHARDS):
             free = risk["free"][shard][: risk["shards"][shard]["free"]]
             assert free.tolist() == twin.free[shard]
+        self.compare_others()
         check_sums(risk)
+
+    def compare_others(self) -> None:
+        """Group and firm are the sums of their members while they have a limit."""
+        risk, controls = self.rig.risk, self.twin.controls
+        bound = int(risk["header"]["account_bound"])
+        for row, scope, number in ((bound, Scope.FIRM, 0), (bound + 1, Scope.GROUP, 1), (bound + 2, Scope.GROUP, 2)):
+            if not any(controls.limit(scope, number, control) != UNLIMITED for control in TOTALS):
+                continue
+            members, account, limits = controls.members(scope, number), risk["accounts"][row], risk["limits"][row]
+            assert account["open_orders"] == sum(o.account in members for o in self.twin.orders.values())
+            assert [int(held) for held in account["held"]] == [sum(self.twin.held(a, side) for a in members) for side in Side]
+            assert (limits["long_cost"], limits["short_cost"]) == controls.costs(members)
+            today = limits["day"] == risk["header"]["day"]
+            for name, moneys in (("ordered", controls.ordered), ("traded", controls.traded)):
+                assert (limits[name] if today else 0) == controls.today(moneys, members), name
+            assert loss_of(risk, row) == controls.loss(members)
 
 
 def fields_of(order: Any) -> tuple[int, ...]:
@@ -277,6 +336,7 @@ def positions_of(risk: Any) -> dict[tuple[int, int], tuple[int, ...]]:
     """The positions in riskd's record."""
     used = risk["positions"][risk["positions"]["key"] != 0]
     assert len(used) == risk["header"]["positions"]
+    used = used[account_of(used["key"]) < risk["header"]["account_bound"]]
     return {
         (account_of(int(p["key"])), instrument_of(int(p["key"]))): (
             int(p["bought"]), int(p["sold"]), int(p["open"][0]), int(p["open"][1]), int(p["cost"]), int(p["realised"]),

@@ -15,7 +15,7 @@ from shm.records import NO_ACCOUNT, NO_INSTRUMENT, RISKD_ORIGIN, CommandKind, Ma
 from test_riskd_process import ACCOUNTS, Neighbours, ask, work
 
 SESSION = 1 << 24 | 5
-GROUPED = [{**ACCOUNTS[0], "group": "desk"}, {**ACCOUNTS[1], "group": "desk"}, {"name": "carol"}]
+GROUPED = [{**ACCOUNTS[0], "group": "desk"}, {**ACCOUNTS[1], "group": "desk"}, {"name": "carol", "unset_limits": "unlimited"}]
 
 
 @pytest.fixture
@@ -226,3 +226,40 @@ def test_so_many_sessions_may_be_killed_and_no_more(neighbours: Neighbours) -> N
     kill(riskd, "session", 7, Kill.RELEASED)
     kill(riskd, "session", 64)
     assert riskd.risk["header"]["switched"] == riskd.risk["header"]["sessions"] == 64
+
+
+def test_a_limit_that_is_not_set_blocks(neighbours: Neighbours) -> None:
+    """Unless the account says otherwise in so many words; groups and the firm have the limits that they are given."""
+    accounts = [
+        {"name": "alice", "maximum_quantity": 10, "maximum_notional": 10**9, "maximum_open_orders": 9, "maximum_long": 5},
+        {"name": "bob", "unset_limits": "unlimited", "maximum_long": 5},
+    ]
+    riskd = neighbours.start(neighbours.settings(accounts=accounts))
+    orders(neighbours, riskd)
+    found = verdicts(neighbours, riskd, rig.new(0, 1, 500, 10), rig.new(1, 1, 500, 50), rig.new(1, 2, 500, 10))
+    assert found == [Reason.MESSAGES_PER_SECOND_ABOVE_LIMIT, Reason.NONE, Reason.LONG_POSITION_ABOVE_LIMIT]
+    rows = {row["control"]: row["value"] for row in ask(riskd, "risk", scope="account", number=0)}
+    assert (rows["maximum_long"], rows["maximum_short"], rows["maximum_daily_loss"]) == (5, 0, 0)
+    firm = ask(riskd, "risk", scope="firm")
+    assert {row["value"] for row in firm if row["control"] not in ("kill", "warn_percent")} == {UNLIMITED}
+    neighbours.stop()
+    riskd = neighbours.start(neighbours.settings(accounts=accounts))
+    assert not riskd.do_work(), "the settings say nothing new"
+    assert verdicts(neighbours, riskd, rig.new(1, 3, 500, 10)) == [Reason.LONG_POSITION_ABOVE_LIMIT]
+
+
+def test_limits_of_group_and_firm_are_kept_over_a_restart(neighbours: Neighbours) -> None:
+    """With what members use of them, recovered from the journal; a warning is told to the log."""
+    settings = neighbours.settings(accounts=GROUPED)
+    riskd = neighbours.start(settings)
+    orders(neighbours, riskd, rig.new(0, 1, 500, 30), rig.new(1, 1, 500, 30))
+    put(riskd, "group", 1, "maximum_long", 10)
+    put(riskd, "firm", 0, "maximum_open_orders", 4)
+    orders(neighbours, riskd)
+    neighbours.stop()
+    riskd, told = neighbours.start(settings), []
+    riskd.warn = lambda sentence, **about: told.append((sentence, about["used"], about["of"]))
+    found = verdicts(neighbours, riskd, rig.new(0, 2, 500, 50), rig.new(1, 2, 500, 40), rig.new(2, 1, 500, 500))
+    assert found == [Reason.GROUP_LONG_POSITION_ABOVE_LIMIT, Reason.NONE, Reason.NONE]
+    assert told == [("group 1 has nearly used up a limit", 10, 10), ("the firm has nearly used up a limit", 4, 4)]
+    assert verdicts(neighbours, riskd, rig.new(2, 2, 500, 10)) == [Reason.FIRM_OPEN_ORDERS_ABOVE_LIMIT]

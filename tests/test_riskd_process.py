@@ -42,7 +42,10 @@ INSTRUMENTS = [
     {"symbol": "ABC", "tick_size": 5, "lot_size": 10, "price_decimals": 2},
     {"symbol": "XYZ", "tick_value": 7, "currency": "EUR", "maker_fee": -2, "taker_fee": 3, "fee_basis": "per_lot"},
 ]
-ACCOUNTS = [{"name": "alice", "maximum_notional": 10**9}, {"name": "bob", "maximum_open_orders": 5}]
+ACCOUNTS = [
+    {"name": "alice", "unset_limits": "unlimited", "maximum_notional": 10**9, "maximum_quantity": 1_000_000},
+    {"name": "bob", "unset_limits": "unlimited", "maximum_open_orders": 5},
+]
 
 
 class Neighbours:

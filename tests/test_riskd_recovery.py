@@ -12,21 +12,33 @@ import pytest
 import riskd_rig as rig
 import riskd_stream
 from riskd.ahead import end_shard
+from riskd.controls import risk_command
 from riskd.definitions import LIMITS, account_command, define, instrument_command
+from riskd.profit import loss_of
 from riskd.recovery import events_made_again, recover_shard
 from riskd.state import empty_state, free_all_unused
+from riskd.totals import rebuild
+from riskd.usage import NS_PER_DAY, set_time
 from riskd_reference import LivelyMatcher, SimpleMatcher
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.sections import Account, Instrument
+from shm.controls import Control, Scope
 from shm.records import COMMAND, EVENT, NO_INSTRUMENT, RISKD_ORIGIN, CommandKind, OrderType, Side, TimeInForce
 from shm.ring import Ring
 from shm.ring_layout import FIRST_READER, PUBLISHED
 
-ACCOUNTS = [Account(name=f"a{k}", maximum_quantity=100, maximum_open_orders=12) for k in range(2)]
+ACCOUNTS = [Account(name=f"a{k}", unset_limits="unlimited", maximum_quantity=100, maximum_open_orders=12) for k in range(2)]
 ACCOUNTS += [replace(ACCOUNTS[0], name="a2", self_trade_rule="decrement", self_trade_group=3)]
 ACCOUNTS += [replace(ACCOUNTS[0], name="a3", track_position=True)]
 KINDS = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PEGGED_BID)
 """Those with a limit: what others hold depends on which trade riskd had read last."""
+SET = (
+    (Scope.ACCOUNT, 0, Control.GROUP, 1),
+    (Scope.GROUP, 1, Control.MAXIMUM_GROSS, 10**15),
+    (Scope.ACCOUNT, 2, Control.GROUP, 1),
+    (Scope.FIRM, 0, Control.MAXIMUM_LONG, 10**9),
+)
+"""Group and firm have limits that never bind, so what they use is kept."""
 INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k) for k in range(4)]
 
 
@@ -35,13 +47,13 @@ class Life:
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
-        limits = [(a.maximum_quantity, a.maximum_notional, a.maximum_open_orders) for a in ACCOUNTS]
+        limits = [tuple(a.limit(name) for name in LIMITS[1:]) for a in ACCOUNTS]
         self.made = rig.Rig(limits, [(i.tick_size, i.lot_size, i.tick_value) for i in INSTRUMENTS])
         self.matchers: list[SimpleMatcher] = [LivelyMatcher() for _ in range(2)]
         self.commands: list[list[Any]] = [[], []]
         self.events: list[list[Any]] = [[], []]
         self.handled, self.names = [0, 0], [0, 0, 0, 0]
-        self.now_ns = 1
+        self.now_ns = NS_PER_DAY - 20 * 10**9
         self.define()
 
     def define(self) -> None:
@@ -49,6 +61,7 @@ class Life:
         for shard in range(2):
             made = [instrument_command(k, INSTRUMENTS[k]) for k in (shard, shard + 2)]
             made += [account_command(k, account) for k, account in enumerate(ACCOUNTS)]
+            made += [risk_command(self.made.risk, *each, b"test") for each in SET if shard == 0]
             whole = np.concatenate(made)
             whole["origin"], whole["sequence"] = RISKD_ORIGIN, np.arange(1, len(whole) + 1)
             rig.put(self.made.commands[shard], whole)
@@ -144,6 +157,8 @@ class Life:
             for gateway, orders in enumerate(self.made.orders):
                 assert end_shard(risk, gateway, shard, orders.published)
             ring.record["words"][FIRST_READER] = risk["shards"][shard]["events_read"] = through
+        rebuild(risk)
+        set_time(risk, self.now_ns)
         free_all_unused(risk)
         self.made.connect()
         return risk
@@ -178,6 +193,8 @@ class Life:
                 assert end_shard(risk, gateway, shard, orders.published)
             assert ring.cursor(0) == ring.published == risk["shards"][shard]["events_read"]
             risk["shards"][shard]["published"] = risk["shards"][shard]["sequence"]
+        rebuild(risk)
+        set_time(risk, self.now_ns)
         free_all_unused(risk)
         self.made.connect()
         return risk
@@ -224,6 +241,8 @@ def essence(risk: Any) -> dict[str, Any]:
         "open orders": risk["accounts"]["open_orders"].tolist(),
         "accounts": risk["accounts"][[*LIMITS[1:], "flags", "self_trade_rule", "self_trade_group"]].tolist(),
         "instruments": risk["instruments"][["tick_size", "lot_size", "tick_value", "last_price"]].tolist(),
+        "use": risk["limits"][["day", "long_cost", "short_cost", "ordered", "traded"]].tolist(),
+        "lost": [loss_of(risk, row) for row in (*range(4), 16, 17)],
         "shards": risk["shards"][["sequence", "published", "events_read", "free", "expiring", "clocked_ns"]].tolist(),
     }
 
@@ -322,7 +341,7 @@ def test_a_slot_in_use_that_no_event_frees_stops_recovery() -> None:
         int(life.commands[0][-1]["sequence"]) << 24 | int(life.commands[0][-2]["order_id"]) & 0xFFFFFF
     )
     life.match(0, 100)
-    with pytest.raises(EnvironmentFault, match="stopped at command 8 of shard 0"):
+    with pytest.raises(EnvironmentFault, match="stopped at command 12 of shard 0"):
         life.lose_power(0.0)
 
 

@@ -1,0 +1,35 @@
+"""Limits that are nearly used up, in words for the log."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from riskd.layout import WARNINGS
+
+LIMITS: Final = (
+    "messages_per_second",
+    "messages_per_minute",
+    "maximum_long",
+    "maximum_short",
+    "maximum_gross",
+    "maximum_net",
+    "maximum_daily_ordered",
+    "maximum_daily_traded",
+    "maximum_daily_loss",
+    "maximum_open_orders",
+)
+"""By the offsets of ``riskd.limits``."""
+
+
+def sentences(risk: Any, told: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Those noted after the first ``told``, as far as they are still there, each with its numbers."""
+    count, header = int(risk["header"]["warnings"]), risk["header"]
+    for number in range(max(told, count - WARNINGS), count):
+        noted = risk["warnings"][number % WARNINGS]
+        used, limit = int(noted["used"]), int(noted["limit"])
+        about = {"limit": LIMITS[int(noted["offset"])], "used": used, "of": limit}
+        row, bound = int(noted["row"]), int(header["account_bound"])
+        if row < bound:
+            name = risk["names"][row].tobytes().rstrip(b"\0").decode()
+            yield f"account {name} has nearly used up a limit", {**about, "account": name}
+        else:
+            yield f"{'the firm' if row == bound else f'group {row - bound}'} has nearly used up a limit", about
