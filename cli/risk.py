@@ -16,7 +16,7 @@ from cli.output import Failure, json_option, print_json
 from cli.risk_log import read_log
 from runtime import control
 from runtime.settings import Settings
-from shm.controls import RISK_COMMAND, UNLIMITED, Control, Kill, Scope
+from shm.controls import RISK_COMMAND, UNLIMITED, WORDS, Control, Kill, Scope, all_of, bits_of, words_of
 
 SCOPES: Final = tuple(scope.name.lower() for scope in Scope)
 CONTROLS: Final = tuple(each.name.lower() for each in Control if each is not Control.KILL)
@@ -84,13 +84,15 @@ def set_command(
 ) -> None:
     """Set a control: [NAME] CONTROL VALUE, the value counted as in the settings, or "unlimited", or "settings".
 
-    "settings" goes back to what the settings said at the last start. The control group has a group's name, or "none".
+    "settings" goes back to what the settings said at the last start. The control group has a group's name, or "none";
+    allowed_sides, allowed_types and allowed_times some words with commas between them, or "all", or "none".
 
     \b
     Example:
       pinion risk set account alice maximum_quantity 500
       pinion risk set account alice maximum_notional settings
       pinion risk set account alice group desk
+      pinion risk set account alice allowed_types limit,market
     """
     settings = find_settings(config, data)
     if len(words) != (2 if scope == "firm" else 3):
@@ -202,6 +204,8 @@ def word(name: str, value: int) -> str:
     """A control's value for people."""
     if name == "kill":
         return Kill(value).name.lower()
+    if Control[name.upper()] in WORDS:
+        return ",".join(words_of(Control[name.upper()], value)) or "none"
     return "unlimited" if value == UNLIMITED else str(value)
 
 
@@ -223,7 +227,18 @@ def done(settings: Settings, about: dict[str, Any], asked: dict[str, Any], as_js
 def _value(settings: Settings, name: str, text: str) -> int | str:
     if name == "group" and text != "settings":
         return 0 if text == "none" else _place(settings, "group", text) + 1
+    if name.startswith("allowed_") and name.upper() in Control.__members__ and text != "settings":
+        return _bits(Control[name.upper()], text)
     return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _bits(control: Control, text: str) -> int:
+    known = words_of(control, all_of(control))
+    words = known if text == "all" else () if text == "none" else tuple(text.split(","))
+    wrong = [each for each in words if each not in known]
+    if wrong:
+        raise click.UsageError(f"{control.name.lower()} {wrong[0]}: allowed are all, none, or some of {','.join(known)}")
+    return bits_of(control, words)
 
 
 def _place(settings: Settings, scope: str, name: str) -> int:

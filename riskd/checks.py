@@ -24,6 +24,7 @@ from riskd.money import INT64_MAX, product
 from riskd.orders import SLOT_MASK, worst
 from riskd.positions import account_of, has_room, instrument_of, place
 from riskd.reckoning import BASIS_POINTS, LIMIT, MARKET, STOP_LIMIT, is_in_basis_points, reckoned, reckoned_again, type_of
+from riskd.rules import RISING, RULES, verdict_of_minimum, verdict_of_rules
 from riskd.switches import verdict_of_switches
 from riskd.usage import OTHERS
 from shm.reasons import Reason
@@ -82,6 +83,8 @@ def verdict_on_new(risk: Any, order: Any, shard: int) -> int:
         verdict = verdict_of_switches(risk, order, order["instrument"], draft["position"], draft["quantity"])
     if verdict == PASSED and risk["accounts"][order["account"]]["checks"] != 0:
         verdict = verdict_of_limits(risk, order["account"], order["instrument"], draft["position"], order["side"], 1)
+        if verdict == PASSED and risk["accounts"][order["account"]]["checks"] & RULES != 0:
+            verdict = verdict_of_rules(risk, order)
     return verdict
 
 
@@ -108,6 +111,8 @@ def verdict_on_replace(risk: Any, request: Any, reference: int) -> int:
         verdict = verdict_of_switches(risk, request, instrument, draft["position"], 0)
     if verdict == PASSED and risk["accounts"][request["account"]]["checks"] != 0:
         verdict = verdict_of_limits(risk, request["account"], instrument, draft["position"], order["side"], 0)
+        if verdict == PASSED and risk["accounts"][request["account"]]["checks"] & RULES != 0:
+            verdict = verdict_of_minimum(risk, request["account"])
     return verdict
 
 
@@ -238,6 +243,8 @@ def _entry(risk: Any, order: Any, shard: int, extended: bool) -> int:
     account, draft = risk["accounts"][order["account"]], risk["draft"]
     client_order_id = order["client_order_id"]
     if client_order_id == 0 or ids.find(risk, order["account"], client_order_id) != 0:
+        return DUPLICATE_CLIENT_ORDER_ID
+    if account["checks"] & RISING != 0 and client_order_id <= risk["limits"][order["account"]]["highest_id"]:
         return DUPLICATE_CLIENT_ORDER_ID
     if account["open_orders"] >= account["maximum_open_orders"]:
         return TOO_MANY_OPEN_ORDERS

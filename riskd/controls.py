@@ -13,20 +13,40 @@ from riskd.layout import LIMITED
 from riskd.positions import account_of, instrument_of
 from riskd.state import Array
 from riskd.totals import derive, kept_beside, rebuild
-from runtime.sections import Limits
+from runtime.sections import Account, Limits
 from runtime.settings import Settings
-from shm.controls import GROUP_BOUND, RISK_COMMAND, SETTINGS, UNLIMITED, Control, Kill, RiskFlag, Scope
-from shm.records import COMMAND, NO_ACCOUNT, NO_INSTRUMENT, CommandKind, MassCancelFlag
+from shm.controls import (
+    GROUP_BOUND,
+    RISK_COMMAND,
+    SETTINGS,
+    UNLIMITED,
+    WORDS,
+    Control,
+    Kill,
+    RiskFlag,
+    Scope,
+    all_of,
+    bits_of,
+)
+from shm.records import COMMAND, NO_ACCOUNT, NO_INSTRUMENT, AccountFlag, CommandKind, MassCancelFlag
 
 TABLES: Final = {
     Control.GROUP: ("accounts", "group"),
     Control.MAXIMUM_QUANTITY: ("accounts", "maximum_quantity"),
     Control.MAXIMUM_NOTIONAL: ("accounts", "maximum_notional"),
     Control.MAXIMUM_OPEN_ORDERS: ("accounts", "maximum_open_orders"),
-    **{Control[name.upper()]: ("limits", name) for name in LIMITED},
+    **{Control[name.upper()]: ("limits", name) for name in (*LIMITED, "minimum_quantity", "minimum_notional")},
+    **{control: ("accounts", f"forbidden_{control.name[8:].lower()}") for control in WORDS},
+    Control.RISING_IDS: ("accounts", "flags"),
 }
 """Where a control's value lies in an account's, a group's or the firm's row."""
-HIGHEST: Final = {Control.KILL: int(max(Kill)), Control.GROUP: GROUP_BOUND - 1, Control.WARN_PERCENT: 100}
+HIGHEST: Final = {
+    Control.KILL: int(max(Kill)),
+    Control.GROUP: GROUP_BOUND - 1,
+    Control.WARN_PERCENT: 100,
+    Control.RISING_IDS: 1,
+    **{control: all_of(control) for control in WORDS},
+}
 """The highest value allowed, where it is not UNLIMITED."""
 TOTALS: Final = (*(Control[name.upper()] for name in LIMITED), Control.MAXIMUM_OPEN_ORDERS)
 """The limits that account, group and firm all have."""
@@ -55,7 +75,10 @@ def value_of(risk: Any, scope: int, number: int, control: int) -> int:
     if control == Control.WARN_PERCENT:
         return int(risk["header"]["warn_percent"])
     table, name = TABLES.get(Control(control), ("accounts", "kill"))
-    return int(risk[table][row_of(risk, scope, number)][name])
+    value = int(risk[table][row_of(risk, scope, number)][name])
+    if control == Control.RISING_IDS:
+        return int(value & AccountFlag.RISING_IDS != 0)
+    return all_of(Control(control)) ^ value if control in WORDS else value
 
 
 def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
@@ -67,7 +90,9 @@ def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
     else:
         row, (table, name) = row_of(risk, scope, number), TABLES[Control(control)]
         before = kept_beside(risk, row)
-        risk[table][row][name] = value
+        if control == Control.RISING_IDS:
+            value = int(risk[table][row][name]) & ~AccountFlag.RISING_IDS | AccountFlag.RISING_IDS * value
+        risk[table][row][name] = all_of(Control(control)) ^ value if control in WORDS else value
         derive(risk, row)
         if before != kept_beside(risk, row) or control == Control.GROUP:
             rebuild(risk)
@@ -111,7 +136,7 @@ def changes(risk: Any, settings: Settings) -> Iterator[Array]:
         yield from _changes(risk, Scope.GROUP, number, _limits(group))
     for number, account in enumerate(settings.accounts):
         own = names.index(account.group) + 1 if account.group else 0
-        yield from _changes(risk, Scope.ACCOUNT, number, {Control.GROUP: own, **_limits(account)})
+        yield from _changes(risk, Scope.ACCOUNT, number, {Control.GROUP: own, **_limits(account), **_rules(account)})
 
 
 def _changes(risk: Any, scope: Scope, number: int, wanted: dict[Control, int]) -> Iterator[Array]:
@@ -119,6 +144,12 @@ def _changes(risk: Any, scope: Scope, number: int, wanted: dict[Control, int]) -
     for control, value in wanted.items():
         if known[control] != value:
             yield risk_command(risk, scope, number, control, value, SETTINGS, RiskFlag.FROM_SETTINGS)
+
+
+def _rules(account: Account) -> dict[Control, int]:
+    allowed = {control: bits_of(control, getattr(account, control.name.lower())) for control in WORDS}
+    numbers = {Control.MINIMUM_QUANTITY: account.minimum_quantity, Control.MINIMUM_NOTIONAL: account.minimum_notional}
+    return {**allowed, **numbers, Control.RISING_IDS: int(account.rising_ids)}
 
 
 def _limits(item: Limits) -> dict[Control, int]:

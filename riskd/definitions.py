@@ -15,7 +15,7 @@ from riskd.totals import derive
 from riskd.usage import Check
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.sections import Account, Instrument
-from shm.controls import RISK_COMMAND, UNLIMITED, Control
+from shm.controls import RISK_COMMAND, UNLIMITED, WORDS, Control, all_of
 from shm.records import (
     ACCOUNT_COMMAND,
     COMMAND,
@@ -88,11 +88,12 @@ def _define_instrument(risk: Any, shard: int, command: Any) -> None:
 
 
 def _define_account(risk: Any, shard: int, command: Any) -> None:
-    """Limits are of the first definition that is met: another shard's may be met after they have changed."""
+    """Limits are of the first definition that is met: another shard's may be met after RISK commands have changed them."""
     number = int(command["account"])
     _check_bound("accounts", number, int(risk["header"]["account_bound"]))
-    for name in (*RULES[:2], "flags"):
+    for name in RULES[:2]:
         risk["accounts"][number][name] = command[name]
+    risk["accounts"][number]["flags"] = risk["accounts"][number]["flags"] & AccountFlag.RISING_IDS | command["flags"]
     if number >= risk["header"]["accounts"]:
         _define_limits(risk, number, command)
     risk["names"][number] = np.frombuffer(bytes(command["name"]).ljust(risk["names"].shape[1], b"\0"), np.uint8)
@@ -107,6 +108,8 @@ def _define_limits(risk: Any, number: int, command: Any) -> None:
         risk["chosen"][number][control] = others
         if control != Control.MAXIMUM_OPEN_ORDERS:
             risk["limits"][number][control.name.lower()] = others
+    for control in WORDS:
+        risk["chosen"][number][control] = all_of(control)
     for name in LIMITS[1:]:
         risk["accounts"][number][name] = risk["chosen"][number][Control[name.upper()]] = command[name]
     derive(risk, number)

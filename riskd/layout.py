@@ -150,7 +150,9 @@ ACCOUNT: Final = np.dtype(
         ("checks", "<u2"),
         ("self_trade_rule", "u1"),
         ("kill", "u1"),
-        ("pad", "u1", (4,)),
+        ("forbidden_types", "<u2"),
+        ("forbidden_times", "u1"),
+        ("forbidden_sides", "u1"),
     ]
 )
 """``held`` by side: the money that working orders would move at their price. ``kill`` is a Kill, ``checks`` are Check bits."""
@@ -164,7 +166,7 @@ LIMITS: Final = np.dtype(
         ("traded", "<i8"),
         ("second_full_ns", "<i8"),
         ("minute_full_ns", "<i8"),
-        ("pad", "u1", (8,)),
+        ("highest_id", "<u8"),
         ("maximum_long", "<i8"),
         ("maximum_short", "<i8"),
         ("maximum_gross", "<i8"),
@@ -180,12 +182,13 @@ LIMITS: Final = np.dtype(
         ("minute_window_ns", "<i8"),
         ("messages_per_second", "<i8"),
         ("messages_per_minute", "<i8"),
-        ("pad_2", "u1", (16,)),
+        ("minimum_quantity", "<i8"),
+        ("minimum_notional", "<i8"),
     ]
 )
 """A line each: use; limits; rates. ``warned``: bits of limits that are nearly used up. ``first``: its first position, plus
 one. ``ordered``, ``traded``: money of ``day``. ``*_cost``: of long and of short positions. ``*_full_ns``: when a bucket of
-messages is full again; a message takes an interval of it, and it holds a window."""
+messages is full again; a message takes an interval of it, and it holds a window. ``highest_id``: of its orders' client ids."""
 
 LIMITED: Final = (
     "maximum_long",

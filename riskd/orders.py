@@ -49,6 +49,8 @@ def enter(risk: Any, shard: int, command: Any, position: int, price: int, held: 
         risk["shards"][shard]["expiring"] += 1
     count_orders(risk, command["account"], 1)
     count_ordered(risk, command["account"], held, command["time_ns"])
+    limits = risk["limits"][command["account"]]
+    limits["highest_id"] = max(limits["highest_id"], command["client_order_id"])
     ids.insert(risk, command["account"], command["client_order_id"], reference_of(shard, slot))
     hold(risk, order, command["quantity"], held)
 

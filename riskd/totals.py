@@ -11,9 +11,10 @@ from riskd.profit import PROFIT_BOUND, begin_day, clamped
 from riskd.state import Array
 from riskd.usage import Check
 from shm.controls import GROUP_BOUND, UNLIMITED
-from shm.records import Side
+from shm.records import AccountFlag, Side
 
 KEPT: Final = int(Check.GROUP) - 1
+OTHERS: Final = int(Check.GROUP | Check.FIRM)
 SECOND_NS, MINUTE_NS = 1_000_000_000, 60_000_000_000
 PAIRS: Final = {
     Check.LOTS: ("maximum_long", "maximum_short"),
@@ -30,7 +31,12 @@ def derive(risk: Any, row: int) -> None:
     checks = sum(int(check) for check, names in PAIRS.items() if any(limits[name] != UNLIMITED for name in names))
     if row >= risk["header"]["account_bound"] and account["maximum_open_orders"] != UNLIMITED:
         checks |= Check.ORDERS
-    account["checks"] = int(account["checks"]) & ~KEPT | checks
+    minimum = limits["minimum_quantity"] or limits["minimum_notional"]
+    if minimum or any(account[f"forbidden_{each}"] for each in ("sides", "types", "times")):
+        checks |= Check.RULES
+    if account["flags"] & AccountFlag.RISING_IDS:
+        checks |= Check.RISING
+    account["checks"] = int(account["checks"]) & OTHERS | checks
     for word, window in (("second", SECOND_NS), ("minute", MINUTE_NS)):
         rate = int(limits[f"messages_per_{word}"])
         interval = 0 if rate == UNLIMITED else max(window // rate, 1) if rate else 1
@@ -50,7 +56,7 @@ def rebuild(risk: Any) -> None:
     kept = accounts["checks"][bound : bound + GROUP_BOUND] & KEPT != 0
     groups = accounts["group"][:count]
     in_kept = (groups != 0) & kept[groups]
-    mine = accounts["checks"][:count] & KEPT
+    mine = accounts["checks"][:count] & ~np.uint16(OTHERS)
     accounts["checks"][:count] = mine | np.where(in_kept, Check.GROUP, 0) | (Check.FIRM if kept[0] else 0)
     used = np.flatnonzero(risk["positions"]["key"])
     owners = account_of(risk["positions"]["key"][used])

@@ -33,6 +33,10 @@ class Check(IntEnum):
     """Of accounts: its group's row is kept."""
     FIRM = 128
     """Of accounts: the firm's row is kept."""
+    RULES = 256
+    """Of accounts: not every kind and size of order is allowed."""
+    RISING = 512
+    """Of accounts: client order ids must rise."""
 
 
 GROUP, OTHERS = Check.GROUP.value, Check.GROUP.value | Check.FIRM.value

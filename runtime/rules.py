@@ -133,6 +133,26 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """A list of some of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return "a list out of " + ", ".join(f'"{word}"' for word in self.words)
+
+    def read(self, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueError
+        require(all(word in self.words for word in value))
+        return tuple(value)
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return self.read([word.strip() for word in text.split(",") if word.strip()])
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A string that matches ``pattern`` as a whole; ``allowed`` says in words what that means."""
 

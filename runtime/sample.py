@@ -204,6 +204,7 @@ messages_per_minute = "unlimited"
 # Who trades. An account's number is its place here: put new ones at the end, remove none.
 # api_key is what its clients log on with. Better: api_key_sha256, from `printf %s KEY | sha256sum`.
 # The limits: lots an order, money an order, and those above. What is not given blocks, unless unset_limits is "unlimited".
+# minimum_… are of an order, allowed_… what it may be; with rising_ids each client order id must be higher than all before it.
 # group names one of the groups above, or none.
 # self_trade_rule is what an order does instead of trading with another of its account, or of an account of the same
 # self_trade_group above 0: "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"; an order may say otherwise.
@@ -224,6 +225,15 @@ maximum_daily_traded = "unlimited"
 maximum_daily_loss = "unlimited"
 messages_per_second = "unlimited"
 messages_per_minute = "unlimited"
+minimum_quantity = 0
+minimum_notional = 0
+allowed_sides = ["buy", "sell"]
+allowed_types = [
+    "limit", "market", "market_to_limit", "stop", "stop_limit", "trailing_stop", "trailing_stop_limit", "pegged_bid",
+    "pegged_ask", "pegged_middle",
+]
+allowed_times = ["gtc", "ioc", "day", "gtd", "fok", "at_open", "at_close"]
+rising_ids = false
 group = "desk"
 self_trade_rule = "none"
 self_trade_group = 0

@@ -6,12 +6,15 @@ A field's name is the key in the file. Units are in the names, or in the line be
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from runtime.rules import AccountNames, Boolean, Cores, Integer, Limit, Number, Rule, Tcp, Text, Url, Word
-from shm.controls import UNLIMITED, WARN_PERCENT
+from runtime.rules import AccountNames, Boolean, Cores, Integer, Limit, Number, Rule, Tcp, Text, Url, Word, Words
+from shm.controls import UNLIMITED, WARN_PERCENT, Control, all_of, words_of
 from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
 
 INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1
+SIDES, TYPES, TIMES = (
+    words_of(each, all_of(each)) for each in (Control.ALLOWED_SIDES, Control.ALLOWED_TYPES, Control.ALLOWED_TIMES)
+)
 AMOUNT: Final = Limit(INT64_MAX)
 RATE: Final = Limit(10**9)
 UNSET: Final = "unset"
@@ -230,6 +233,16 @@ class Account(Limits):
     maximum_daily_loss: int | str = setting(UNSET, AMOUNT)
     messages_per_second: int | str = setting(UNSET, RATE)
     messages_per_minute: int | str = setting(UNSET, RATE)
+    minimum_quantity: int = setting(0, Integer(0, INT64_MAX))
+    """Lots an order."""
+    minimum_notional: int = setting(0, Integer(0, INT64_MAX))
+    """Money an order."""
+    allowed_sides: tuple[str, ...] = setting(SIDES, Words(SIDES))
+    allowed_types: tuple[str, ...] = setting(TYPES, Words(TYPES))
+    allowed_times: tuple[str, ...] = setting(TIMES, Words(TIMES))
+    """Times in force."""
+    rising_ids: bool = setting(False, Boolean())
+    """Each client order id must be higher than all before it: none is taken twice, whatever became of its order."""
     group: str = setting("", Text(r"[A-Za-z0-9._\-]{0,16}", 'the name of one of [[groups]], or "" (none)'))
     """The group that it is controlled with; no matter of self-trades."""
     self_trade_rule: str = setting("none", Word(("none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")))

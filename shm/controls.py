@@ -7,12 +7,13 @@ says, and the firm needs no number. ``before`` is the value that was in force un
 whatever they are about, so there is one order of them.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
 import numpy as np
 
-from shm.records import COMMAND, RECORD_BYTES
+from shm.records import COMMAND, RECORD_BYTES, OrderType, Side, TimeInForce
 
 _HEAD: Final = [(name, COMMAND[name]) for name in (COMMAND.names or ())[:12]]
 
@@ -70,9 +71,17 @@ class Control(IntEnum):
     MESSAGES_PER_MINUTE = 11
     WARN_PERCENT = 12
     """Of the firm: when so much of a limit is used, a warning comes."""
+    ALLOWED_SIDES = 13
+    ALLOWED_TYPES = 14
+    ALLOWED_TIMES = 15
+    """These three are bits: ``bits_of`` and ``words_of``."""
     MAXIMUM_QUANTITY = 16
     MAXIMUM_NOTIONAL = 17
     MAXIMUM_OPEN_ORDERS = 18
+    MINIMUM_QUANTITY = 19
+    MINIMUM_NOTIONAL = 20
+    RISING_IDS = 21
+    """1: a client order id must be higher than all before it of the account."""
 
 
 class Kill(IntEnum):
@@ -90,6 +99,28 @@ class RiskFlag(IntEnum):
 
     FROM_SETTINGS = 1
     """The settings say so since the last start: the value is also what ``reset`` goes back to."""
+
+
+WORDS: Final[dict[Control, type[IntEnum]]] = {
+    Control.ALLOWED_SIDES: Side,
+    Control.ALLOWED_TYPES: OrderType,
+    Control.ALLOWED_TIMES: TimeInForce,
+}
+
+
+def bits_of(control: Control, words: Iterable[str]) -> int:
+    """The bits of what is allowed. Raises KeyError for a word that there is not."""
+    return sum(1 << WORDS[control][word.upper()] for word in set(words))
+
+
+def words_of(control: Control, bits: int) -> tuple[str, ...]:
+    """What is allowed, in words."""
+    return tuple(each.name.lower() for each in WORDS[control] if bits >> each & 1)
+
+
+def all_of(control: Control) -> int:
+    """The bits of all that could be allowed."""
+    return sum(1 << each for each in WORDS[control])
 
 
 assert RISK_COMMAND.itemsize == RECORD_BYTES and RISK_COMMAND.fields is not None and COMMAND.fields is not None

@@ -331,7 +331,7 @@ class AccountFlag(IntEnum):
 
     TRACK_POSITION = 1
     """The matcher keeps the account's positions, which reduce-only orders need; set before the account's first order."""
-    UNLIMITED = 2
+    UNLIMITED, RISING_IDS = 2, 4
 
 
 class FeeBasis(IntEnum):

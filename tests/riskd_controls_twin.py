@@ -29,6 +29,14 @@ TOTALS = (
 )
 
 
+KINDS = (
+    ("side", Control.ALLOWED_SIDES, Reason.SIDE_NOT_ALLOWED),
+    ("type", Control.ALLOWED_TYPES, Reason.TYPE_NOT_ALLOWED),
+    ("time_in_force", Control.ALLOWED_TIMES, Reason.TIME_IN_FORCE_NOT_ALLOWED),
+)
+RULES = (*(control for _, control, _ in KINDS), Control.MINIMUM_QUANTITY, Control.MINIMUM_NOTIONAL)
+
+
 class More(NamedTuple):
     """What a request adds: lots and money to what works, money to what was ordered, and 1 order or, a replace, none."""
 
@@ -53,6 +61,8 @@ class Controls:
         self.fills: list[tuple[int, int, int, int, int]] = []
         """Account, instrument, day, lots (below 0 sold), price."""
         self.day = 0
+        self.highest: dict[int, int] = {}
+        """By account, of the client order ids taken."""
 
     def put(self, scope: int, number: int, control: int, value: int) -> None:
         """From now on."""
@@ -72,7 +82,23 @@ class Controls:
             wrong = self.limits(scope, number, instrument, side, more, Reason(code))
             if wrong:
                 return wrong
-        return Reason.NONE
+        return self.rules(r, instrument, more) if self.rules_of(account) else Reason.NONE
+
+    def rules_of(self, account: int) -> dict[int, int]:
+        """What was set of them."""
+        return {key[2]: value for key, value in self.values.items() if key[:2] == (Scope.ACCOUNT, account) and key[2] in RULES}
+
+    def rules(self, r: Any, instrument: int, more: "More") -> Reason:
+        """The first rule for single orders that is broken; which kinds are allowed is asked of new ones."""
+        rules = self.rules_of(int(r["account"]))
+        for name, control, reason in KINDS:
+            if more.orders and not rules.get(control, -1) >> int(r[name]) & 1:
+                return reason
+        lots = int(r["quantity"]) // self.twin.instruments[instrument][1]
+        if lots < rules.get(Control.MINIMUM_QUANTITY, 0):
+            return Reason.QUANTITY_BELOW_MINIMUM
+        low = rules.get(Control.MINIMUM_NOTIONAL, 0)
+        return Reason.NOTIONAL_BELOW_MINIMUM if more.ordered < low else Reason.NONE
 
     def rows(self, account: int) -> list[tuple[int, int]]:
         """What an account's orders count for: the account, its group or nothing, the firm."""

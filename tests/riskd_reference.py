@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from riskd_controls_twin import DAY_NS, Controls, More
+from shm.controls import Control, Scope
 from shm.reasons import Reason
 from shm.records import (
     COMMAND,
@@ -165,6 +166,9 @@ class Reference:
             return wrong
         if r["client_order_id"] == 0 or (account, int(r["client_order_id"])) in self.orders:
             return Reason.DUPLICATE_CLIENT_ORDER_ID
+        rising = self.controls.get(Scope.ACCOUNT, account, Control.RISING_IDS)
+        if rising and int(r["client_order_id"]) <= self.controls.highest.get(account, 0):
+            return Reason.DUPLICATE_CLIENT_ORDER_ID
         if sum(order.account == account for order in self.orders.values()) >= self.accounts[account][2]:
             return Reason.TOO_MANY_OPEN_ORDERS
         if not self.free[shard]:
@@ -307,6 +311,7 @@ class Reference:
         self.orders[account, client_order_id] = Order(order_id, shard, account, client_order_id, instrument, *numbers)
         self.positions.setdefault((account, instrument), Position())
         self.controls.ordered.append((account, self.controls.day, held))
+        self.controls.highest[account] = max(self.controls.highest.get(account, 0), client_order_id)
 
     def change(self, command: Any, order: Order) -> None:
         """A cancel, replace or reduce gets the order's id; a replace is held for at its worst."""

@@ -16,7 +16,7 @@ from riskd.positions import account_of, instrument_of
 from riskd.profit import loss_of
 from riskd_controls_twin import DAY_NS, TOTALS
 from riskd_reference import LivelyMatcher, Reference
-from shm.controls import UNLIMITED, Control, Kill, Scope
+from shm.controls import UNLIMITED, Control, Kill, Scope, all_of
 from shm.reasons import name_of
 from shm.records import NO_INSTRUMENT, CommandKind, OrderFlag, OrderType, Side, TimeInForce
 
@@ -35,6 +35,15 @@ BOUNDS = {
     Control.MESSAGES_PER_MINUTE: (7, 100),
     Control.MAXIMUM_OPEN_ORDERS: (3, 20),
 }
+RULES = {
+    Control.ALLOWED_SIDES: (all_of(Control.ALLOWED_SIDES), 1),
+    Control.ALLOWED_TYPES: (all_of(Control.ALLOWED_TYPES), 0x5E),
+    Control.ALLOWED_TIMES: (all_of(Control.ALLOWED_TIMES), 0x3E),
+    Control.MINIMUM_QUANTITY: (0, 10),
+    Control.MINIMUM_NOTIONAL: (0, 2000),
+    Control.RISING_IDS: (0, 1),
+}
+"""Of accounts: what allows all, and what does not."""
 SHARDS, GATEWAYS, SLOTS = 2, 2, rig.SLOTS
 
 
@@ -86,6 +95,10 @@ class Stream:
     def set_a_limit(self) -> None:
         """Of an account, group or the firm; mostly one that is set goes again."""
         draw, values = self.random, self.twin.controls.values
+        if draw.random() < 0.2:
+            control = draw.choice(list(RULES))
+            value = RULES[control][draw.random() < 0.4]
+            return self.put(Scope.ACCOUNT, draw.randrange(len(ACCOUNTS)), control, value)
         on = [key for key, value in values.items() if key[2] in BOUNDS and value != UNLIMITED]
         if on and draw.random() < 0.45 + 0.1 * len(on):
             return self.put(*draw.choice(on), UNLIMITED)

@@ -263,3 +263,22 @@ def test_limits_of_group_and_firm_are_kept_over_a_restart(neighbours: Neighbours
     assert found == [Reason.GROUP_LONG_POSITION_ABOVE_LIMIT, Reason.NONE, Reason.NONE]
     assert told == [("group 1 has nearly used up a limit", 10, 10), ("the firm has nearly used up a limit", 4, 4)]
     assert verdicts(neighbours, riskd, rig.new(2, 2, 500, 10)) == [Reason.FIRM_OPEN_ORDERS_ABOVE_LIMIT]
+
+
+def test_rules_of_an_account_are_kept_over_a_restart(neighbours: Neighbours) -> None:
+    """Those of the settings and those set live, and the highest id with them: an id is not taken again."""
+    accounts = [{**ACCOUNTS[0], "rising_ids": True, "allowed_types": ["limit"], "minimum_quantity": 2}, ACCOUNTS[1]]
+    riskd = neighbours.start(neighbours.settings(accounts=accounts))
+    put(riskd, "account", 1, "rising_ids", 1)
+    put(riskd, "account", 1, "allowed_sides", 1 << Side.SELL)
+    orders(neighbours, riskd)
+    sell = {"side": Side.SELL}
+    assert verdicts(neighbours, riskd, rig.new(0, 5, 500, 20), rig.cancel(0, 5), rig.new(1, 9, 500, 20, **sell)) == [0, 0, 0]
+    neighbours.stop()
+    riskd = neighbours.start(neighbours.settings(accounts=accounts))
+    assert not riskd.do_work(), "the settings say nothing new"
+    taken = Reason.DUPLICATE_CLIENT_ORDER_ID
+    requests = [rig.new(0, 5, 500, 20), rig.new(0, 6, 500, 10), rig.new(1, 9, 500, 10, **sell), rig.new(1, 10, 500, 10)]
+    assert verdicts(neighbours, riskd, *requests) == [taken, Reason.QUANTITY_BELOW_MINIMUM, taken, Reason.SIDE_NOT_ALLOWED]
+    rows = {row["control"]: row for row in ask(riskd, "risk", scope="account", number=1)}
+    assert (rows["rising_ids"]["value"], rows["rising_ids"]["settings"], rows["allowed_sides"]["value"]) == (1, 0, 2)

@@ -9,9 +9,9 @@ from riskd.controls import put
 from riskd.nearly import sentences
 from riskd.usage import NS_PER_DAY
 from riskd_reference import SimpleMatcher
-from shm.controls import UNLIMITED, Control, Scope
+from shm.controls import UNLIMITED, Control, Scope, all_of, bits_of
 from shm.reasons import Reason
-from shm.records import Side
+from shm.records import OrderType, Side, TimeInForce
 
 FREE = (2**40, 2**60, 1 << 20)
 ACCOUNTS, INSTRUMENTS = [FREE, FREE, FREE], [(1, 1, 1), (1, 1, 1), (1, 1, 10)]
@@ -240,3 +240,52 @@ def test_a_warning_comes_before_the_limit_does() -> None:
     assert [desk.order(0, 5, 90), len(told())] == [Reason.NONE, 1]
     assert [desk.order(0, 1, 90), told()[1:]] == [Reason.NONE, [("maximum_long", 6, 10)]]
     assert next(sentences(desk.rig.risk, 1))[0] == "account  has nearly used up a limit"
+
+
+def allow(desk: Desk, control: Control, *words: str) -> None:
+    """Of account 0."""
+    desk.put(Scope.ACCOUNT, 0, control, bits_of(control, words))
+
+
+def test_what_orders_an_account_may_send() -> None:
+    """Side, type and time in force, in the order of their codes; what is at work may still be changed and cancelled."""
+    desk = Desk()
+    assert desk.order(0, 5, 90) is Reason.NONE
+    allow(desk, Control.ALLOWED_SIDES, "sell")
+    allow(desk, Control.ALLOWED_TYPES, "market")
+    allow(desk, Control.ALLOWED_TIMES, "ioc", "day")
+    gtc = {"time_in_force": TimeInForce.GTC}
+    market = {"type": OrderType.MARKET, "time_in_force": TimeInForce.FOK}
+    assert desk.order(0, 1, 90, **gtc) is Reason.SIDE_NOT_ALLOWED
+    assert desk.order(0, 1, 90, **gtc, **SELL) is Reason.TYPE_NOT_ALLOWED
+    assert desk.order(0, 1, 0, **market, **SELL) is Reason.TIME_IN_FORCE_NOT_ALLOWED
+    assert desk.order(0, 1, 0, **{**market, "time_in_force": TimeInForce.IOC}, **SELL) is Reason.NONE
+    assert desk.send(rig.replace(0, 1, 91, 6), rig.reduce(0, 1, 1), rig.cancel(0, 1)) == [Reason.NONE] * 3
+    for control in (Control.ALLOWED_SIDES, Control.ALLOWED_TYPES, Control.ALLOWED_TIMES):
+        desk.put(Scope.ACCOUNT, 0, control, all_of(control))
+    assert desk.order(0, 5, 90) is Reason.NONE
+
+
+def test_the_smallest_order() -> None:
+    """In lots and in money; a replace too, a reduce not."""
+    desk = Desk()
+    desk.put(Scope.ACCOUNT, 0, Control.MINIMUM_QUANTITY, 5)
+    desk.put(Scope.ACCOUNT, 0, Control.MINIMUM_NOTIONAL, 500)
+    small, cheap = Reason.QUANTITY_BELOW_MINIMUM, Reason.NOTIONAL_BELOW_MINIMUM
+    assert [desk.order(0, 4), desk.order(0, 5, 99), desk.order(0, 5)] == [small, cheap, Reason.NONE]
+    assert desk.send(rig.replace(0, 3, 200, 4), rig.replace(0, 3, 99, 5), rig.reduce(0, 3, 4)) == [small, cheap, Reason.NONE]
+
+
+def test_ids_that_must_rise_are_taken_once_whatever_became_of_the_order() -> None:
+    """Cancelled or filled; ids of refused orders are still free."""
+    desk = Desk()
+    taken = Reason.DUPLICATE_CLIENT_ORDER_ID
+    for request in (rig.new(0, 7, 90, 1), rig.cancel(0, 7), rig.new(0, 7, 90, 1)):
+        assert desk.send(request) == [Reason.NONE]
+    desk.put(Scope.ACCOUNT, 0, Control.RISING_IDS, 1)
+    assert desk.send(rig.cancel(0, 7), rig.new(0, 7, 90, 1), rig.new(0, 6, 90, 1)) == [Reason.NONE, taken, taken]
+    assert desk.send(rig.new(0, 2**63 + 5, 90, 2**41), rig.new(0, 2**63 + 5, 90, 1)) == [
+        Reason.QUANTITY_ABOVE_MAXIMUM,
+        Reason.NONE,
+    ]
+    assert desk.send(rig.new(0, 2**63 + 4, 90, 1), rig.new(1, 7, 90, 1)) == [taken, Reason.NONE]

@@ -1,5 +1,6 @@
 """riskd's agent over real segments, the test being all its neighbours: definitions, orders, restart, answers."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ class Neighbours:
         for kind, rows in (("instruments", instruments), ("groups", groups), ("accounts", accounts)):
             for row in rows:
                 keys = {"api_key": f"key-of-{row['name']}"} if kind == "accounts" else {}
-                lines += [f"[[{kind}]]", *(f"{name} = {value!r}" for name, value in {**row, **keys}.items())]
+                lines += [f"[[{kind}]]", *(f"{name} = {json.dumps(value)}" for name, value in {**row, **keys}.items())]
         path.write_text("\n".join(lines))
         path.chmod(0o600)
         return load(path, self.place.environ)
