@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.matcher import measure_flow, to_commands
 from matcher.engine import Engine
+from riskd.controls import changes
 from riskd.definitions import define, missing
 from riskd.process import Rings, Riskd, sizes_of
 from riskd.state import empty_state
@@ -193,6 +194,12 @@ def limited_account(name: str) -> Account:
     return Account(name=name, **limits)
 
 
+def set_limits(risk: Any, accounts: tuple[Account, ...]) -> None:
+    """Let riskd know the limits of accounts that are defined, as its first start would, but without numbering that."""
+    for command in changes(risk, Settings(accounts=accounts)):
+        define(risk, 0, command[0])
+
+
 def private_ring(record: np.dtype[Any], capacity: int, gating: Sequence[str], base: int) -> Ring:
     """A ring in this process's own memory."""
     return Ring.private(record, capacity, gating=gating, base=base)
@@ -203,6 +210,7 @@ def _define(risk: Any, accounts: int) -> Any:
     first = missing(risk, 0, (Instrument(symbol="BENCH"),), (limited_account("trader"),))
     for command in first:
         define(risk, 0, command)
+    set_limits(risk, (limited_account("trader"),))
     rows = {len(risk["accounts"]), len(risk["names"])}
     for table in (name for name in risk.dtype.names if risk[name].ndim > 0 and len(risk[name]) in rows):
         risk[table][:accounts] = risk[table][0]  # of a table that is not by account, an empty row

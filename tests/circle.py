@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.risk import limited_account
+from bench.risk import limited_account, set_limits
 from matcher.kernel import ABORTED, run_patiently
 from matcher.layout import Bounds
 from matcher.state import empty_states
@@ -53,6 +53,7 @@ class Circle:
         accounts = tuple(limited_account(f"a{k}") for k in range(ACCOUNTS))
         definitions = [missing(risks[0], shard, instruments, accounts) for shard in range(shards)]
         self.riskd = Riskd(risks, Rings(self.orders, self.commands, self.events), definitions)
+        set_limits(risks[0], accounts)
         self.matchers = [Matcher(commands, events) for commands, events in zip(self.commands, self.events, strict=True)]
         self.seen: list[list[Any]] = [[] for _ in range(shards)]
         """Commands that the persister has read, by shard: (gateway, number in its ring)."""
