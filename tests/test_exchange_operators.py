@@ -71,10 +71,10 @@ def test_a_halted_instrument_takes_no_order_until_it_is_resumed(exchange, alice,
     for price in ("100.00", "101.00"):
         resting.append(alice.submit(symbol, "sell", 10, price))
         assert told(answer(alice, resting[-1])) == [(ACCEPTED, Reason.NONE)]
-    assert pinion(exchange, "state", symbol, "halted")["state"] == "halted"
+    assert pinion(exchange, "halt", symbol)["state"] == "halted"
     assert told(answer(bob, bob.submit(symbol, "buy", 10, "100.00"))) == [(REJECTED, Reason.NOT_IN_THIS_STATE)]
     assert told(answer(alice, alice.cancel(resting[1]))) == [(CANCELLED, Reason.CANCELLED_BY_CLIENT)]
-    assert pinion(exchange, "state", symbol, "continuous")["state"] == "continuous"
+    assert pinion(exchange, "resume", symbol)["state"] == "continuous"
     assert [kind for kind, _ in told(answer(bob, bob.submit(symbol, "buy", 10, "100.00")))][:2] == [ACCEPTED, TRADE]
 
 
