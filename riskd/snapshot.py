@@ -25,7 +25,8 @@ def parts(risks: Array) -> list[Array]:
     """The state as arrays of bytes. The stacks of free slots are left out: recovery stacks them anew."""
     fields, whole = risks.dtype.fields, risks.view(np.uint8)
     assert fields is not None
-    return [whole[: fields["free"][1]], whole[fields["names"][1] :]]
+    dtype, begin = fields["free"][:2]
+    return [whole[:begin], whole[begin + dtype.itemsize :]]
 
 
 def known(risk: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
