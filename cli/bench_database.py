@@ -40,11 +40,17 @@ def measure(url: str | None, orders: int, rounds: int) -> dict[str, Any]:
 def write_journal(data: Path, orders: int) -> None:
     """A shard's journal of so many requests over some days, and all that they led to."""
     from matcher.engine import Engine
+    from riskd.controls import risk_command
     from riskd.definitions import account_command, instrument_command
+    from riskd.layout import Sizes
+    from riskd.state import empty_state
+    from shm.controls import Control, Scope
 
     market = [Instrument(symbol=f"S{k}", tick_value=1, maker_fee=-50, taker_fee=200) for k in range(INSTRUMENTS)]
     before = [instrument_command(number, item) for number, item in enumerate(market)]
     before += [account_command(number, Account(name=f"a{number}")) for number in range(ACCOUNTS)]
+    risk = empty_state(Sizes(1, 1, ACCOUNTS, INSTRUMENTS, 1))[0]
+    before += [risk_command(risk, Scope.ACCOUNT, k, Control.MAXIMUM_LONG, 1_000_000, b"bench") for k in range(ACCOUNTS)]
     commands = np.concatenate([*before, flow.generate(orders, ACCOUNTS, INSTRUMENTS, seed=1)])
     commands["time_ns"] = START_NS + np.arange(len(commands)) * (86_400_000_000_000 // ORDERS_A_DAY)
     engine = Engine(INSTRUMENTS, ACCOUNTS, 1 << 20, 1 << 18)
