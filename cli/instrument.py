@@ -70,9 +70,7 @@ def state(symbol: str, state: str, config: Path | None, data: Path | None, as_js
       pinion instrument state ACME opening_auction
       pinion instrument state ACME continuous --json
     """
-    settings = find_settings(config, data)
-    instrument_number(settings, symbol)
-    _print(settings, symbol, as_json, _set(settings, "state", {"symbol": symbol, "state": state}))
+    _to_state(symbol, state, config, data, as_json)
 
 
 @instrument.command()
@@ -86,9 +84,7 @@ def halt(symbol: str, config: Path | None, data: Path | None, as_json: bool) -> 
     Example:
       pinion instrument halt ACME
     """
-    settings = find_settings(config, data)
-    instrument_number(settings, symbol)
-    _print(settings, symbol, as_json, _set(settings, "state", {"symbol": symbol, "state": "halted"}))
+    _to_state(symbol, "halted", config, data, as_json)
 
 
 @instrument.command()
@@ -102,9 +98,7 @@ def resume(symbol: str, config: Path | None, data: Path | None, as_json: bool) -
     Example:
       pinion instrument resume ACME
     """
-    settings = find_settings(config, data)
-    instrument_number(settings, symbol)
-    _print(settings, symbol, as_json, _set(settings, "state", {"symbol": symbol, "state": "continuous"}))
+    _to_state(symbol, "continuous", config, data, as_json)
 
 
 @instrument.command()
@@ -147,6 +141,12 @@ def _wire(name: str, value: Decimal | None, decimals: int) -> int:
     if wire != int(wire):
         raise click.BadParameter(f"{value} has more than {decimals} decimals", param_hint=f"--{name.replace('_', '-')}")
     return int(wire)
+
+
+def _to_state(symbol: str, state: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+    settings = find_settings(config, data)
+    instrument_number(settings, symbol)
+    _print(settings, symbol, as_json, _set(settings, "state", {"symbol": symbol, "state": state}))
 
 
 def _set(settings: Settings, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
