@@ -22,10 +22,14 @@ BAD_SETTINGS: Final = 2
 
 
 class Supervisor:
-    """Runs ``cluster`` until it is told to stop. ``hear`` is called with every change, for the log."""
+    """Runs ``cluster`` until a signal says stop: one that makes ``signals`` (see ``caught_signals``) readable, whenever it comes.
 
-    def __init__(self, cluster: Cluster, hear: Callable[[Change], None]) -> None:
+    ``hear`` is called with every change, for the log.
+    """
+
+    def __init__(self, cluster: Cluster, signals: socket.socket, hear: Callable[[Change], None]) -> None:
         self._cluster = cluster
+        self._signals = signals
         self._hear = hear
         self._deaths: dict[str, list[float]] = defaultdict(list)
         self._due: dict[str, float] = {}
@@ -34,15 +38,14 @@ class Supervisor:
         """Start everything; True when all are ready, False when a signal came first. Raises Failure when one cannot start."""
         self._cluster.start()
         end = time.monotonic() + deadline_s
-        with caught_signals() as signals:
-            while not all(child.ready for child in self._cluster.children.values()):
-                for change in self._poll(signals, end - time.monotonic()):
-                    if change.what == "exit":
-                        raise Failure(f"{change.name} ended before it was ready ({change.text})")
-                if stopped(signals):
-                    return False
-                if time.monotonic() > end:
-                    raise Failure(f"not ready within {deadline_s:g} s")
+        while not all(child.ready for child in self._cluster.children.values()):
+            for change in self._poll(end - time.monotonic()):
+                if change.what == "exit":
+                    raise Failure(f"{change.name} ended before it was ready ({change.text})")
+            if stopped(self._signals):
+                return False
+            if time.monotonic() > end:
+                raise Failure(f"not ready within {deadline_s:g} s")
         return True
 
     def run(self) -> None:
@@ -51,12 +54,11 @@ class Supervisor:
         Raises:
             Failure: a process keeps dying.
         """
-        with caught_signals() as signals:
-            while (self._cluster.running() or self._due) and not stopped(signals):
-                self._start_due()
-                for change in self._poll(signals, self._until_due()):
-                    if change.what == "exit":
-                        self._note_death(change)
+        while (self._cluster.running() or self._due) and not stopped(self._signals):
+            self._start_due()
+            for change in self._poll(self._until_due()):
+                if change.what == "exit":
+                    self._note_death(change)
 
     def stop(self) -> dict[str, int]:
         """Stop everything in order; exit statuses by process."""
@@ -64,8 +66,8 @@ class Supervisor:
         assert not self._cluster.running()
         return statuses
 
-    def _poll(self, signals: socket.socket, timeout_s: float) -> list[Change]:
-        changes = self._cluster.poll(max(0.0, timeout_s), also=signals.fileno())
+    def _poll(self, timeout_s: float) -> list[Change]:
+        changes = self._cluster.poll(max(0.0, timeout_s), also=self._signals.fileno())
         for change in changes:
             self._hear(change)
         return changes
@@ -98,7 +100,11 @@ class Supervisor:
 
 @contextmanager
 def caught_signals() -> Iterator[socket.socket]:
-    """While it lasts, SIGINT and SIGTERM do nothing but make the socket readable, which wakes a poll that watches it."""
+    """While it lasts, SIGINT and SIGTERM do nothing but make the socket readable, which wakes a poll that watches it.
+
+    It must last from before the first process starts until after the last has stopped: a signal in a gap would be an
+    interrupt in the middle of whatever happens there.
+    """
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)

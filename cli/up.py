@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from cli.cluster import READY_WITHIN_S, Cluster, remove_segments
 from cli.config import write_sample
 from cli.found import FILE_NAME, find_file, home, read_settings, settings_options, with_data
 from cli.output import Failure, console
-from cli.supervisor import Supervisor
+from cli.supervisor import Supervisor, caught_signals
 from cli.warm import warm_kernels
 from runtime.settings import Settings
 
@@ -42,15 +43,16 @@ def up(config: Path | None, data: Path | None) -> None:
     with _only_one(settings):
         warm_kernels(settings, words)
         cluster = Cluster(settings, _environment(data, words.is_terminal))
-        try:
-            _supervise(cluster)
-        finally:
-            cluster.stop()
+        with caught_signals() as signals:
+            try:
+                _supervise(cluster, signals)
+            finally:
+                cluster.stop()
     words.print("stopped")
 
 
-def _supervise(cluster: Cluster) -> None:
-    supervisor = Supervisor(cluster, _Log().hear)
+def _supervise(cluster: Cluster, signals: socket.socket) -> None:
+    supervisor = Supervisor(cluster, signals, _Log().hear)
     if supervisor.start(READY_WITHIN_S):
         click.echo(f"ready: {' '.join(_endpoints(cluster.settings))}")
         sys.stdout.flush()

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import click
 import pytest
+from click.testing import CliRunner
 
+import cli.up
 import exchange
 from cli import toml
 from cli.cluster import segments
@@ -69,6 +72,22 @@ def test_a_signal_stops_everything_in_order_and_leaves_nothing(file, place, numb
     assert stops == ["gateway.0", "riskd", "matcher.0", "persister"], words
     assert segments(place.instance) == []
     assert not [*place.run.glob("*.control"), *place.run.glob("*.pid"), *place.run.glob("*.notify")]
+
+
+def test_a_signal_that_comes_as_it_says_ready_stops_it_too(file, place, monkeypatch):
+    """No moment between starting and stopping is one where ctrl-C would tear something apart."""
+    exchange.warm()
+    says = click.echo
+
+    def interrupted(words, **options):
+        says(words, **options)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(click, "echo", interrupted)
+    result = CliRunner().invoke(cli.up.up, ["--config", str(file)], standalone_mode=False)
+    assert result.exception is None
+    assert "ready: ipc://" in result.stdout
+    assert segments(place.instance) == []
 
 
 def test_down_stops_it(file):
