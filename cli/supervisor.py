@@ -22,7 +22,7 @@ BAD_SETTINGS: Final = 2
 
 
 class Supervisor:
-    """Runs ``cluster`` until a signal says stop: one that makes ``signals`` (see ``caught_signals``) readable, whenever it comes.
+    """Runs ``cluster`` until a signal makes ``signals`` readable, whenever it comes (see ``caught_signals``).
 
     ``hear`` is called with every change, for the log.
     """

@@ -2,8 +2,9 @@
 
 Numba notices an edit in the file of a cached function, but not one in a function that it calls or a constant that it imports:
 then old machine code runs over new layouts. So the folder is named by a hash of all kernel sources and of whatever they import,
-of the versions that compile them and of the processor: anything that changed gives a new, empty folder. Files that no kernel
-can see are left out, or every edit of a table's name would cost a minute and a half of compiling.
+of where they lie (by which Numba files what it compiled), of the versions that compile them and of the processor: anything that
+changed gives a new, empty folder. Files that no kernel can see are left out, or every edit of a table's name would cost a
+minute and a half of compiling.
 """
 
 import hashlib
@@ -42,8 +43,8 @@ def use_cache(environ: MutableMapping[str, str] = os.environ) -> Path:
 
 
 def fingerprint(root: Path = ROOT) -> str:
-    """16 hex digits that change with any kernel source, compiler version or processor."""
-    digest = hashlib.sha256()
+    """16 hex digits that change with any kernel source, where it lies, compiler version or processor."""
+    digest = hashlib.sha256(f"{root.resolve()}\0".encode())
     for path in sources(root):
         digest.update(f"{path.relative_to(root)}\0".encode())
         digest.update(path.read_bytes())

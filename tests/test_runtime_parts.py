@@ -82,6 +82,12 @@ def test_fingerprint_changes_with_any_kernel_source(tree, path):
     assert kernels.fingerprint(tree) != before
 
 
+def test_fingerprint_changes_with_the_place(tree, tmp_path_factory):
+    """Numba files what it compiled by the source's path: a second installation must not believe the first one's marks."""
+    copy = shutil.copytree(tree, tmp_path_factory.mktemp("another") / "copy")
+    assert kernels.fingerprint(copy) != kernels.fingerprint(tree)
+
+
 def test_fingerprint_stays_when_no_kernel_can_see_the_edit(tree):
     """Another text in a file that no kernel imports costs nobody a compilation."""
     before = kernels.fingerprint(tree)
