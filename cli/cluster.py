@@ -113,6 +113,10 @@ class Cluster:
         self.start([name])
         self.wait_ready()
 
+    def logs(self) -> list[Path]:
+        """The log files that there are."""
+        return sorted(self._logs.glob("*.log")) if self._logs else []
+
     def log_tail(self, name: str) -> str:
         """The last lines of its log file, each behind a newline; empty where there is none."""
         path = self._logs / f"{name}.log" if self._logs else None

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Any, Final
 
 from runtime.agent import Agent
+from runtime.compiling import told_of_compiling
 from runtime.context import Context
 from runtime.control import ControlServer
 from runtime.idle import PARK_BOUND_S, STRATEGIES, yielding
@@ -55,9 +56,10 @@ class Runner:
             self._rehearse()
             self._notifier.send(f"READY=1\nSTATUS={self._agent.name} is working")
             logger.info("ready", idle=context.own.idle, epoch=f"{context.epoch:016x}")
-            self._work()
-            self._notifier.send("STOPPING=1\nSTATUS=draining")
-            drained = self._drain()
+            with told_of_compiling(logger):
+                self._work()
+                self._notifier.send("STOPPING=1\nSTATUS=draining")
+                drained = self._drain()
             logger.info("stopped", reason=context.stop_reason, drained=drained, messages=self._worked)
         finally:
             self._watcher.close()

@@ -9,6 +9,7 @@ from cli.found import read_settings
 from cli.output import console
 from cli.warm import warm_kernels
 from pinion.client import Client
+from runtime.compiling import WORDS
 
 KEYS = {"alice": "key-of-alice", "bob": "key-of-bob"}
 INSTRUMENTS = [
@@ -31,11 +32,13 @@ def settings(**others: Any) -> dict[str, Any]:
 
 @contextmanager
 def running(**others: Any) -> Iterator[Cluster]:
-    """An exchange that is ready, its kernels compiled, and gone without a trace afterwards."""
+    """An exchange that is ready, its kernels compiled, and gone without a trace afterwards; none was left to compile."""
     document = settings(**others)
     warm(matchers=document.get("matchers", 1))
     with temporary_cluster(**document) as cluster:
         yield cluster
+        forgotten = [line for log in cluster.logs() for line in log.read_text().splitlines() if WORDS in line]
+        assert not forgotten, "pinion warm has to reach these kernels too"
 
 
 def warm(**others: Any) -> None:

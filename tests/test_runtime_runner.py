@@ -4,9 +4,12 @@ import os
 import threading
 
 import pytest
+import structlog
 import zmq
+from numba import njit
 
 from runtime.agent import Agent
+from runtime.compiling import WORDS
 from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus, StopRequested
 from runtime.idle import STRATEGIES, YIELD_NS
@@ -292,3 +295,15 @@ def test_ring_of_another_size_is_a_fault_that_names_both(environ, context):
     with pytest.raises(EnvironmentFault, match="does not fit") as mismatch:
         other.attach_ring("commands.0")
     assert mismatch.value.status == FaultStatus.MISMATCH
+
+
+def test_a_kernel_compiled_in_trading_time_is_told(context):
+    """Clients wait meanwhile, for seconds: whoever runs the exchange should know which kernel it was, and that it was one."""
+    inner = njit(lambda number: number + 1)
+    outer = njit(lambda number: inner(number) + 1)
+    vars(context)["logger"] = structlog.get_logger()
+    with structlog.testing.capture_logs() as lines:
+        _run(context, [0, lambda: outer(1), lambda: outer(1)], RecordedBells())
+    told = [line for line in lines if line["event"] == WORDS]
+    assert [line["log_level"] for line in told] == ["warning"], lines
+    assert "test_a_kernel_compiled_in_trading_time_is_told" in told[0]["kernel"]
