@@ -4,6 +4,7 @@ import itertools
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,10 +38,12 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """A failure of a test that uses the seed is reported with it."""
+    """A failure of a test that uses the seed is reported with it; one beside a running exchange with the end of its logs."""
     report = yield
     if report.failed and "seed" in getattr(item, "fixturenames", ()):
         report.sections.append(("seed", f"{SEED_VARIABLE}={SEED}"))
+    if report.failed and (exchange := sys.modules.get("exchange")):
+        report.sections += exchange.told_by_logs()
     return report
 
 

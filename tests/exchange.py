@@ -22,6 +22,8 @@ LIMITS = {
     "maximum_notional": 10**12,
     "maximum_open_orders": 100_000,
 }
+LINES_TOLD = 20
+_live: list[Cluster] = []
 
 
 def settings(**others: Any) -> dict[str, Any]:
@@ -36,9 +38,22 @@ def running(**others: Any) -> Iterator[Cluster]:
     document = settings(**others)
     warm(matchers=document.get("matchers", 1))
     with temporary_cluster(**document) as cluster:
-        yield cluster
+        _live.append(cluster)
+        try:
+            yield cluster
+        finally:
+            _live.remove(cluster)
         forgotten = [line for log in cluster.logs() for line in log.read_text().splitlines() if WORDS in line]
         assert not forgotten, "pinion warm has to reach these kernels too"
+
+
+def told_by_logs() -> list[tuple[str, str]]:
+    """What the processes of all living exchanges said last, each below a heading: for the report of a test that failed."""
+    return [
+        (f"log of {log.stem}", "".join(log.read_text().splitlines(keepends=True)[-LINES_TOLD:]))
+        for cluster in _live
+        for log in cluster.logs()
+    ]
 
 
 def warm(**others: Any) -> None:
