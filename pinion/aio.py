@@ -142,7 +142,7 @@ class AsyncConnection:
         outbox = self._session.outbox
         while outbox:
             await self._socket.send(outbox.take())
-        self._session.sent(time.monotonic())
+            self._session.sent(time.monotonic())
 
     def _open(self) -> None:
         if self._socket is not None:

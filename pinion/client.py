@@ -142,7 +142,8 @@ class Connection:
                     raise Timeout(f"{self._endpoint} has taken nothing for {self._timeout_s} s") from None
                 socket.poll(100, zmq.POLLIN | zmq.POLLOUT)
                 self._drain(socket)
-        self._session.sent(time.monotonic())
+            else:
+                self._session.sent(time.monotonic())
 
     def _connect(self) -> None:
         """Opens a fresh socket in place of the old one and begins a logon on it."""

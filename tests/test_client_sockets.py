@@ -3,7 +3,8 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def told(client: Client, count: int) -> list[Report]:
     """The next ``count`` reports."""
     reports = client.reports(timeout=10)
     return [next(reports) for _ in range(count)]
+
+
+def look(client: Client, until: Callable[[], bool], within_s: float) -> bool:
+    """Take reports a thousand times a second, as a busy trader does, ``until`` something holds. Does it?"""
+    end = time.monotonic() + within_s
+    while not until() and time.monotonic() < end:
+        client.receive(0.001)
+    return until()
 
 
 def test_an_order_from_submit_to_fill(world: World) -> None:
@@ -145,6 +154,28 @@ def test_a_gateway_that_dies_is_gone_on_with(world: World) -> None:
         assert [report.kind for report in told(alice, 2)] == [ReportKind.TRADE, ReportKind.TRADE]
         alice.submit("GOOG", "buy", 1, 1, client_order_id=2)
         assert [report.client_order_id for report in told(alice, 1)] == [2]
+
+
+def test_a_client_that_looks_all_the_time_stays_logged_on(world: World) -> None:
+    """It sends nothing for ten intervals, but heartbeats: the gateway does not take it for dead."""
+    with client(world, heartbeat_s=0.1) as alice:
+        session = alice.session
+        look(alice, lambda: False, within_s=1.0)
+        assert alice.session == session
+        alice.submit("GOOG", "buy", 1, 1, client_order_id=1)
+        assert [report.client_order_id for report in told(alice, 1)] == [1]
+
+
+def test_a_client_that_looks_all_the_time_logs_on_again_when_nothing_comes_back(world: World) -> None:
+    """The gateway is killed before it answers the logon; the socket connects to the next one by itself, and nobody would
+    say a word on either side."""
+    with client(world, heartbeat_s=0.1) as alice:
+        session = alice.session
+        world.stop()
+        look(alice, lambda: False, within_s=0.5)  # longer than a silence that makes it log on again
+        world.restart_gateway()  # what was sent to the one before is gone
+        world.start()
+        assert look(alice, lambda: alice.session != session, within_s=30)
 
 
 def test_asyncio(world: World) -> None:
