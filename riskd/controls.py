@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.layout import LIMITED
-from riskd.positions import account_of, instrument_of
+from riskd.positions import account_of_key, instrument_of_key
 from riskd.state import Array
 from riskd.totals import derive, kept_beside, rebuild
 from runtime.sections import Account, Limits
@@ -222,7 +222,7 @@ def _named(risk: Any, shard: int, scope: Scope, number: int) -> set[tuple[int, i
     """Account, instrument and session of each mass cancel that the shard needs: -1 is all of them."""
     orders = risk["orders"][shard]
     keys = {int(key) for key in risk["positions"]["key"][orders["position"][orders["order_id"] != 0]]}
-    accounts, instruments = {account_of(key) for key in keys}, {instrument_of(key) for key in keys}
+    accounts, instruments = {account_of_key(key) for key in keys}, {instrument_of_key(key) for key in keys}
     if scope is Scope.ACCOUNT:
         return {(number, NO_INSTRUMENT, -1)} if number in accounts else set()
     if scope is Scope.GROUP:

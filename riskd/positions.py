@@ -9,6 +9,7 @@ from riskd.ids import mixed
 from riskd.layout import MONEY_BOUND
 from riskd.money import INT64_MAX, product, share
 from shm.atomics import prefetch
+from shm.inner import plain
 from shm.records import Side
 
 BUY, SELL = Side.BUY.value, Side.SELL.value
@@ -30,6 +31,10 @@ def account_of(key: int) -> int:
 def instrument_of(key: int) -> int:
     """The instrument of a position's key."""
     return (key - 1) & 0xFFFFFFFF
+
+
+account_of_key, instrument_of_key = plain(account_of), plain(instrument_of)
+"""The same for Python."""
 
 
 @njit(inline="always")

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.definitions import account_fields
-from riskd.positions import account_of, instrument_of
+from riskd.positions import account_of_key, instrument_of_key
 from shm.controls import Kill
 from shm.records import Side
 
@@ -40,7 +40,7 @@ def positions(risk: Any, account: int | None = None) -> list[dict[str, Any]]:
     is reckoned at the last trade.
     """
     used = np.flatnonzero(risk["positions"]["key"])
-    used = used[account_of(risk["positions"]["key"][used]) < risk["header"]["account_bound"]]
+    used = used[account_of_key(risk["positions"]["key"][used]) < risk["header"]["account_bound"]]
     ordered = used[np.argsort(risk["positions"]["key"][used])]
     made = (_position(risk, risk["positions"][index]) for index in ordered)
     return [each for each in made if account is None or each["account"] == account]
@@ -48,13 +48,13 @@ def positions(risk: Any, account: int | None = None) -> list[dict[str, Any]]:
 
 def _position(risk: Any, position: Any) -> dict[str, Any]:
     key = int(position["key"])
-    number, instrument = account_of(key), risk["instruments"][instrument_of(key)]
+    number, instrument = account_of_key(key), risk["instruments"][instrument_of_key(key)]
     net, last_price = int(position["bought"]) - int(position["sold"]), int(instrument["last_price"])
     paid = int(position["cost"]) if net > 0 else -int(position["cost"])
     return {
         "account": number,
         "name": account_fields(risk, number)["name"],
-        "instrument": instrument_of(key),
+        "instrument": instrument_of_key(key),
         "symbol": instrument["symbol"].decode(),
         "currency": instrument["currency"].decode(),
         "net": net,

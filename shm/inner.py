@@ -17,5 +17,9 @@ def laid_in(function: Any) -> Any:
     For the path of a plain order and nothing else: what few orders do would be compiled once for each of its callers. Numba
     keeps its code with the callers', so there is nothing to cache.
     """
-    plain = getattr(function, "py_func", function)
-    return njit(plain, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return njit(plain(function), forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def plain(function: Any) -> Any:
+    """The function as Python runs it: for a question now and then, which nobody should wait for to be compiled."""
+    return getattr(function, "py_func", function)
