@@ -23,6 +23,7 @@ LIMITS = {
     "maximum_open_orders": 100_000,
 }
 LINES_TOLD = 20
+HEARTBEAT_S = 30.0
 _live: list[Cluster] = []
 
 
@@ -63,8 +64,8 @@ def warm(**others: Any) -> None:
 
 
 def connect(cluster: Cluster, account: str = "alice", **options: Any) -> Client:
-    """A client of the first gateway."""
-    return Client(cluster.endpoint, account=account, api_key=KEYS[account], **options)
+    """A client of the first gateway, which lives through silences that a busy machine may make."""
+    return Client(cluster.endpoint, account=account, api_key=KEYS[account], **{"heartbeat_s": HEARTBEAT_S, **options})
 
 
 def answer(client: Client, request: int, timeout_s: float = 60) -> list[Any]:
