@@ -19,7 +19,7 @@ from runtime.settings import Settings
 from shm.controls import RISK_COMMAND, UNLIMITED, WORDS, Control, Kill, Scope, all_of, bits_of, words_of
 
 SCOPES: Final = tuple(scope.name.lower() for scope in Scope)
-CONTROLS: Final = tuple(each.name.lower() for each in Control if each is not Control.KILL)
+CONTROLS: Final = tuple(each.name.lower() for each in Control if each not in (Control.KILL, Control.FUNDS, Control.LOTS))
 DONE_WITHIN_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.02
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -174,7 +174,8 @@ def log(last: int, config: Path | None, data: Path | None, as_json: bool) -> Non
         return
     for row in rows:
         values = [word(row["control"], row[name]) for name in ("before", "after")]
-        click.echo(f"{row['time']}  {row['who']:24} {row['scope']} {row['name']}: {row['control']} {' -> '.join(values)}")
+        control = f"{row['control']} {row['asset']}".strip()
+        click.echo(f"{row['time']}  {row['who']:24} {row['scope']} {row['name']}: {control} {' -> '.join(values)}")
 
 
 def thing(settings: Settings, scope: str, name: str | None) -> dict[str, Any]:
@@ -211,17 +212,23 @@ def word(name: str, value: int) -> str:
 
 def done(settings: Settings, about: dict[str, Any], asked: dict[str, Any], as_json: bool) -> None:
     """Ask riskd, wait until it is numbered, and print what is in force then."""
-    told = ask(settings, "risk-set", asked)
-    until = time.monotonic() + DONE_WITHIN_S
-    while ask(settings, "status", {})["shards"][told["shard"]]["commands"] < told["command_sequence"]:
-        if time.monotonic() > until:
-            raise Failure(f"it is in force, but not numbered within {DONE_WITHIN_S:g} s: matcher or persister is away")
-        time.sleep(LOOK_EVERY_S)
+    told = numbered(settings, "risk-set", asked)
     found = next(row for row in ask(settings, "risk", about) if row["control"] == asked["control"])
     if as_json:
         print_json({**about, **found, **told})
     else:
         click.echo(f"{asked['control']} is {word(found['control'], found['value'])}")
+
+
+def numbered(settings: Settings, command: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """What riskd answers, once the command that it made of it is numbered. Raises Failure."""
+    told: dict[str, Any] = ask(settings, command, asked)
+    until = time.monotonic() + DONE_WITHIN_S
+    while ask(settings, "status", {})["shards"][told["shard"]]["commands"] < told["command_sequence"]:
+        if time.monotonic() > until:
+            raise Failure(f"it is in force, but not numbered within {DONE_WITHIN_S:g} s: matcher or persister is away")
+        time.sleep(LOOK_EVERY_S)
+    return told
 
 
 def _value(settings: Settings, name: str, text: str) -> int | str:
@@ -269,6 +276,7 @@ def _logged(settings: Settings, row: dict[str, Any]) -> dict[str, Any]:
         "scope": scope.name.lower(),
         "name": names[number] if number < len(names) else str(number),
         "control": Control(row["control"]).name.lower(),
+        "asset": row["currency"] or next(iter(known[Scope.INSTRUMENT][row["instrument"] : row["instrument"] + 1]), ""),
         "before": row["value_before"],
         "after": row["value_after"],
         "command_sequence": row["command_sequence"],

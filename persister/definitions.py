@@ -6,7 +6,7 @@ from typing import Any, Final
 from persister.placement import Array
 from persister.rows import Commands
 from persister.scales import NUMBERS, Scales
-from shm.controls import RISK_COMMAND, Scope
+from shm.controls import FUND_COMMAND, RISK_COMMAND, Control, Scope
 from shm.records import ACCOUNT_COMMAND, INSTRUMENT_COMMAND, RULES_COMMAND, EventKind
 
 Row = dict[str, Any]
@@ -67,12 +67,17 @@ def risk_log(events: Array, commands: Commands, shard: int) -> list[Row]:
     """A row for each control that was set."""
     chosen = events[events["kind"] == EventKind.RISK_SET]
     rows = []
-    for record in commands(chosen["command_sequence"]).view(RISK_COMMAND):
+    found = commands(chosen["command_sequence"])
+    for record, fund in zip(found.view(RISK_COMMAND), found.view(FUND_COMMAND), strict=True):
         named = OF_SCOPE.get(int(record["scope"]))
         numbers = {name: int(record[name]) for name in ("time_ns", "scope", "control", "flags")}
         about = {"shard": shard, "command_sequence": int(record["sequence"]), "number": int(record[named]) if named else 0}
         values = {"value_before": int(record["before"]), "value_after": int(record["value"])}
-        rows.append({**about, **numbers, **values, "who": _text(record["who"])})
+        asset = {
+            "currency": _text(fund["currency"]) if record["control"] == Control.FUNDS else "",
+            "instrument": int(record["instrument"]) if record["control"] == Control.LOTS else -1,
+        }
+        rows.append({**about, **numbers, **values, **asset, "who": _text(record["who"])})
     return rows
 
 

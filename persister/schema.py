@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, inspect, text
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest step in ``persister/migrations/versions``; a test sees that it is."""
 
 

@@ -123,9 +123,12 @@ RISK_LOG: Final = Table(
     _long("value_before"),
     _long("value_after"),
     _long("flags"),
+    _text("currency", 8),
+    _long("instrument"),
 )
 """Who set which control of riskd's on what, when, from what to what: one row a RISK command, in the words of
-``shm.controls``. ``number`` is the account's, group's, instrument's or session's; 0 of the firm."""
+``shm.controls``. ``number`` is the account's, group's, instrument's or session's; 0 of the firm. FUNDS is about a
+``currency``, LOTS about an ``instrument`` (else "", -1): ``value_after`` less ``value_before`` was put in."""
 
 ORDERS: Final = Table(
     "orders",
@@ -258,7 +261,7 @@ BALANCES: Final = Table(
     sqlite_with_rowid=False,
 )
 """The money that an account received for what it sold, paid for what it bought, and paid in fees, a day. ``balances_view``
-adds up what it has since the beginning."""
+adds up what it has since the beginning. With what FUNDS in ``risk_log`` put in, that is what an account with funds has."""
 
 DAILY_PRICES: Final = Table(
     "daily_prices",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from riskd.funds import follow_fund
 from riskd.layout import LIMITED
 from riskd.positions import account_of_key, instrument_of_key
 from riskd.state import Array
@@ -106,6 +107,9 @@ def choose(risk: Any, scope: int, number: int, control: int, value: int) -> None
 
 def follow(risk: Any, command: Any) -> None:
     """Do what a RISK command says."""
+    if command["control"] in (Control.FUNDS, Control.LOTS):
+        follow_fund(risk, command)
+        return
     about = number_of(command), int(command["control"]), int(command["value"])
     (choose if command["flags"] & RiskFlag.FROM_SETTINGS else put)(risk, int(command["scope"]), *about)
 

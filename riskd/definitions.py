@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.controls import TOTALS, follow
+from riskd.funds import currency_number
 from riskd.state import Array
 from riskd.totals import derive
 from riskd.usage import Check
@@ -33,8 +34,9 @@ UNITS: Final = ("symbol", "tick_size", "lot_size", "tick_value", "currency", "pr
 FEES: Final = ("maker_fee", "taker_fee", "fee_basis")
 """The last is a FeeBasis in a command."""
 LIMITS: Final = ("name", "maximum_quantity", "maximum_notional", "maximum_open_orders")
-RULES: Final = ("self_trade_rule", "self_trade_group", "track_position")
-"""What an account's orders do, beside its limits. In a command the first is a number, the last a flag."""
+RULES: Final = ("self_trade_rule", "self_trade_group", "track_position", "funding", "short_selling")
+"""What an account's orders do, beside its limits. In a command the first is a number, the last three are flags."""
+FUNDING: Final = {"none": 0, "cash": AccountFlag.CASH, "margin": AccountFlag.MARGIN}
 
 
 def instrument_command(number: int, item: Instrument) -> Array:
@@ -56,7 +58,8 @@ def account_command(number: int, item: Account) -> Array:
         made[name] = item.name.encode() if name == "name" else item.limit(name)
     made["self_trade_rule"], made["self_trade_group"] = SelfTradeRule[item.self_trade_rule.upper()], item.self_trade_group
     unlimited = AccountFlag.UNLIMITED if item.unset_limits == "unlimited" else 0
-    made["flags"] = unlimited | (AccountFlag.TRACK_POSITION if item.track_position else 0)
+    made["flags"] = unlimited | (AccountFlag.TRACK_POSITION if item.track_position else 0) | FUNDING[item.funding]
+    made["flags"] |= AccountFlag.SHORT_SELLING if item.short_selling else 0
     return made.view(COMMAND)
 
 
@@ -83,6 +86,7 @@ def _define_instrument(risk: Any, shard: int, command: Any) -> None:
         risk["instruments"][number][name] = command[name]
     for name in FEES:
         risk["fees"][number][name] = command[name]
+    risk["instruments"][number]["money"] = currency_number(risk, bytes(command["currency"]))
     risk["header"]["instruments"] = max(risk["header"]["instruments"], number + 1)
     risk["shards"][shard]["instruments"] = number + 1
 
@@ -155,9 +159,15 @@ def account_fields(risk: Any, number: int) -> dict[str, Any]:
     """An account as the settings would say it, but for its key."""
     name, account = risk["names"][number].tobytes().rstrip(b"\0"), risk["accounts"][number]
     limits = _plain({"name": name, **{limit: account[limit] for limit in LIMITS[1:]}})
-    rule, tracks = SelfTradeRule(int(account["self_trade_rule"])), int(account["flags"]) & AccountFlag.TRACK_POSITION != 0
-    group = int(account["self_trade_group"])
-    return {**limits, "self_trade_rule": rule.name.lower(), "self_trade_group": group, "track_position": tracks}
+    rule, flags = SelfTradeRule(int(account["self_trade_rule"])), int(account["flags"])
+    return {
+        **limits,
+        "self_trade_rule": rule.name.lower(),
+        "self_trade_group": int(account["self_trade_group"]),
+        "track_position": flags & AccountFlag.TRACK_POSITION != 0,
+        "funding": next(word for word, flag in reversed(FUNDING.items()) if flags & flag == flag),
+        "short_selling": flags & AccountFlag.SHORT_SELLING != 0,
+    }
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

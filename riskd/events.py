@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from numba import njit
 
+from riskd.cash import FUNDED, settle
 from riskd.orders import NOT_LIVE, hold, leave, slot_of
 from riskd.profit import mark
 from riskd.reckoning import (
@@ -59,9 +60,12 @@ def _traded(risk: Any, shard: int, event: Any) -> bool:
         return False
     day, value = day_of(risk, event["time_ns"]), risk["instruments"][event["instrument"]]["tick_value"]
     mark(risk, event["instrument"], event["price"], day)
-    return _fill(risk, shard, aggressor, event["leaves"], event["price"], event["quantity"], value, day) and _fill(
+    done = _fill(risk, shard, aggressor, event["leaves"], event["price"], event["quantity"], value, day) and _fill(
         risk, shard, resting, event["resting_leaves"], event["price"], event["quantity"], value, day
     )
+    accounts = risk["accounts"]
+    funded = (accounts[event["account"]]["checks"] | accounts[event["resting_account"]]["checks"]) & FUNDED != 0
+    return done and (not funded or settle(risk, event))
 
 
 @njit(cache=True)

@@ -20,6 +20,8 @@
       fees        16 x instruments     fees, for comparing the settings with the journal
       chosen     192 x rows            by Control: what the settings said last, which a live value may differ from
       sessions     4 x SESSIONS        those whose kill switch is on
+      funds       64 x funds           open-addressing table by (account, asset) of what cash and margin accounts have
+      currencies   8 x CURRENCIES      assets that are money, by number; CURRENCIES + k is lots of instrument k
 
     ORDER                                             POSITION
       0 order_id         i8  0 while the slot is free   0 key          i8  account << 32 | instrument, plus 1; 0 is empty
@@ -50,8 +52,12 @@ NAME_BYTES: Final = 16
 BATCH: Final = 128
 """Orders taken, or events read, before the cursors are published."""
 WARNINGS: Final = 64
-CONTROLS: Final = 24
+CONTROLS: Final = 40
 """Every Control is below it."""
+CURRENCIES: Final = 16
+"""Of instruments, while any account has funds."""
+FUNDS_BOUND: Final = 1 << 16
+"""Pairs of account and asset."""
 SESSIONS: Final = 64
 """How many sessions' kill switches may be on."""
 PENDING_BOUND: Final = (1 << 16) - 1
@@ -222,10 +228,11 @@ INSTRUMENT: Final = np.dtype(
         ("price_decimals", "u1"),
         ("quantity_decimals", "u1"),
         ("kill", "u1"),
-        ("pad", "u1", (5,)),
+        ("money", "u1"),
+        ("pad", "u1", (4,)),
     ]
 )
-"""``last_price``: ticks, of the last trade; 0 before the first."""
+"""``last_price``: ticks, of the last trade; 0 before the first. ``money``: its currency's place in ``currencies``."""
 
 FEES: Final = np.dtype([("maker_fee", "<i4"), ("taker_fee", "<i4"), ("fee_basis", "u1"), ("pad", "u1", (7,))])
 
@@ -240,6 +247,21 @@ POSITION: Final = np.dtype(
         ("turnover", "<i8"),
     ]
 )
+
+FUNDS: Final = np.dtype(
+    [
+        ("key", "<i8"),
+        ("total", "<i8"),
+        ("held", "<i8"),
+        ("given", "<i8"),
+        ("fees", "<i8"),
+        ("pad", "u1", (24,)),
+    ]
+)
+"""``key`` as of a position, with an asset for its instrument; the venue's account is the firm's row. ``total``: money, or lots
+that were put in; ``held``: money of it that working orders may cost; ``given``: what the settings put in; ``fees``: paid."""
+
+CURRENCY: Final = np.dtype([("name", "S8")])
 
 IDENTITY: Final = np.dtype([("client_order_id", "<u8"), ("account", "<i4"), ("reference", "<u4")])
 """``reference``: (shard << SLOT_BITS | slot) + 1; 0 is empty."""
@@ -274,7 +296,7 @@ WIRING: Final = np.dtype(
 assert (HEADER.itemsize, DRAFT.itemsize, LIMITS.itemsize) == (2 * LINE_BYTES, 3 * LINE_BYTES, 3 * LINE_BYTES)
 assert LIMITS.fields is not None and (LIMITS.fields["maximum_long"][1], LIMITS.fields["second_interval_ns"][1]) == (64, 128)
 assert max(Control) < CONTROLS
-for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER, MARK):
+for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER, MARK, FUNDS):
     assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
 assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
 assert SHARD_BOUND * SLOT_BOUND < 1 << 32
@@ -305,6 +327,11 @@ class Sizes:
     def position_entries(self) -> int:
         """Entries of the table of positions: a power of two, twice the pairs there can be, or twice ``positions``."""
         return power_of_two(2 * (self.positions or self.accounts * self.instruments))
+
+    @property
+    def funds_entries(self) -> int:
+        """Entries of the table of funds: a power of two, twice what may be in it."""
+        return power_of_two(2 * min(self.accounts * CURRENCIES, FUNDS_BOUND))
 
     @property
     def id_entries(self) -> int:
@@ -340,6 +367,8 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("fees", FEES, (sizes.instruments,)),
             ("chosen", "<i8", (sizes.rows, CONTROLS)),
             ("sessions", "<i4", (SESSIONS,)),
+            ("funds", FUNDS, (sizes.funds_entries,)),
+            ("currencies", CURRENCY, (CURRENCIES,)),
         ]
     )
     assert dtype.fields is not None and dtype.fields["accounts"][1] % LINE_BYTES == 0

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from riskd import ids
+from riskd.cash import FUNDED, hold_funds
 from riskd.layout import ORDER
 from riskd.positions import account_of, claim, instrument_of
 from riskd.reckoning import expires, kept_type
@@ -62,8 +63,11 @@ def hold(risk: Any, order: Any, working: int, held: int) -> None:
     account, lots, money = account_of(position["key"]), working - order["working"], held - order["held"]
     position["open"][side] += lots
     risk["accounts"][account]["held"][side] += money
-    if risk["accounts"][account]["checks"] & OTHERS != 0:
+    checks = risk["accounts"][account]["checks"]
+    if checks & (OTHERS | FUNDED) != 0:
         hold_beside(risk, account, instrument_of(position["key"]), side, lots, money)
+        if checks & FUNDED != 0:
+            hold_funds(risk, account, instrument_of(position["key"]), order, working, held)
     order["working"] = working
     order["held"] = held
 

@@ -38,8 +38,14 @@ account_of_key, instrument_of_key = plain(account_of), plain(instrument_of)
 
 
 @njit(inline="always")
+def mixed_key(key: int) -> Any:
+    """Where a key's search begins, before it is cut to the size of a table."""
+    return np.int64(mixed(np.uint64(key)))
+
+
+@njit(inline="always")
 def _home_of(risk: Any, key: int) -> Any:
-    return np.int64(mixed(np.uint64(key))) & (risk["positions"].shape[0] - 1)
+    return mixed_key(key) & (risk["positions"].shape[0] - 1)
 
 
 @njit(inline="always")

@@ -11,6 +11,7 @@ from riskd import report, snapshot
 from riskd.ahead import end_shard
 from riskd.controls import asked, cancels, changes, shown, thing
 from riskd.definitions import check_agreement, define, missing
+from riskd.funds import fund_asked, fund_changes
 from riskd.kernel import read_events, run, write
 from riskd.layout import Sizes
 from riskd.nearly import sentences
@@ -24,6 +25,7 @@ from runtime.context import Context
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.settings import Settings
 from runtime.snapshots import Snapshots
+from shm.controls import FUND_COMMAND
 from shm.durable import COMMANDS_WRITTEN, EVENTS_WRITTEN, Durable
 from shm.errors import CutLoose
 from shm.journal import JournalDamaged
@@ -95,6 +97,8 @@ class Riskd(Agent):
         """Number what the settings say otherwise than at the last start. The accounts are defined."""
         for command in changes(self.risk, settings):
             self._queue(0, command)
+        for command in fund_changes(self.risk, settings):
+            self._queue(0, command)
 
     def do_work(self) -> int:
         """A slice of events and orders; while there is something of riskd's own to say, of that and events."""
@@ -123,7 +127,7 @@ class Riskd(Agent):
 
     def commands(self) -> dict[str, Command]:
         """``accounts``, and ``positions`` with ``{"account": NUMBER}`` or of all; ``state``, ``rules``: riskd/requests.py;
-        ``risk``, ``risk-set``: riskd/controls.py; ``snapshot``: of riskd and all matchers, now."""
+        ``risk``, ``risk-set``: riskd/controls.py; ``fund``: riskd/funds.py; ``snapshot``: of riskd and all matchers, now."""
         return {
             "accounts": lambda _: report.accounts(self.risk),
             "positions": self._positions,
@@ -131,6 +135,7 @@ class Riskd(Agent):
             "rules": lambda arguments: self._say(rules_command(self.risk, arguments)),
             "risk": lambda arguments: shown(self.risk, arguments),
             "risk-set": self._set,
+            "fund": self._fund,
             "snapshot": lambda _: self._snapshot_now(),
         }
 
@@ -173,6 +178,12 @@ class Riskd(Agent):
                 self._own[shard] = np.concatenate([self._own.get(shard, wanted[:0]), wanted])
         sequence = self._queue(0, command)
         return {"shard": 0, "command_sequence": sequence}
+
+    def _fund(self, arguments: Mapping[str, Any]) -> dict[str, int]:
+        """Put something into an account, for all orders that are not numbered yet."""
+        command = fund_asked(self.risk, arguments)
+        before, after = (int(command.view(FUND_COMMAND)[0][name]) for name in ("before", "value"))
+        return {"before": before, "after": after, "shard": 0, "command_sequence": self._queue(0, command)}
 
     def _queue(self, shard: int, command: Array) -> int:
         """Take a RISK command in, to be numbered as soon as there is room. Which number it will have."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.definitions import account_fields
+from riskd.funds import funds_of
 from riskd.positions import account_of_key, instrument_of_key
 from shm.controls import Kill
 from shm.records import Side
@@ -29,6 +30,7 @@ def _account(risk: Any, number: int) -> dict[str, Any]:
         "held_sell": int(account["held"][Side.SELL]),
         "kill": Kill(int(account["kill"])).name.lower(),
         "group": int(account["group"]),
+        "funds": funds_of(risk, number),
     }
 
 
@@ -85,6 +87,7 @@ def summary(risk: Any) -> dict[str, Any]:
     header, shards = risk["header"], risk["shards"][: risk["header"]["shards"]]
     slots = risk["orders"].shape[1]
     working = [slots - int(shard["free"]) for shard in shards]
+    venue = funds_of(risk, int(header["account_bound"]))
     held = risk["accounts"]["held"][: header["accounts"]].sum(axis=0, dtype=object) if header["accounts"] else (0, 0)
     return {
         "accounts": int(header["accounts"]),
@@ -93,6 +96,7 @@ def summary(risk: Any) -> dict[str, Any]:
         "working_orders": sum(working),
         "held_buy": int(held[Side.BUY]),
         "held_sell": int(held[Side.SELL]),
+        "venue": {each["currency"]: each["total"] for each in venue},
         "orders_taken": [int(each["taken"]) for each in risk["gateways"][: header["gateways"]]],
         "shards": [
             {"commands": int(each["sequence"]), "events_read": int(each["events_read"]), "working_orders": count}

@@ -36,6 +36,8 @@ def derive(risk: Any, row: int) -> None:
         checks |= Check.RULES
     if account["flags"] & AccountFlag.RISING_IDS:
         checks |= Check.RISING
+    checks |= Check.CASH if account["flags"] & AccountFlag.CASH else 0
+    checks |= Check.MARGIN if account["flags"] & AccountFlag.MARGIN else 0
     account["checks"] = int(account["checks"]) & OTHERS | checks
     for word, window in (("second", SECOND_NS), ("minute", MINUTE_NS)):
         rate = int(limits[f"messages_per_{word}"])

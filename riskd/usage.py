@@ -37,6 +37,9 @@ class Check(IntEnum):
     """Of accounts: not every kind and size of order is allowed."""
     RISING = 512
     """Of accounts: client order ids must rise."""
+    CASH = 1 << 14
+    MARGIN = 1 << 15
+    """Of accounts: they have funds (``riskd.cash``)."""
 
 
 GROUP, OTHERS = Check.GROUP.value, Check.GROUP.value | Check.FIRM.value

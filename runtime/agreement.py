@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from runtime.rules import EVERY_ACCOUNT
 from runtime.sections import INT64_MAX, Instrument
 from shm.controls import GROUP_BOUND
+from shm.fees import PER_WHOLE
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 SOCKET_PATH_BOUND: Final = 107
 """Bytes of a unix socket's path, the terminating zero not counted."""
 BYTES_PER_MESSAGE: Final = 128
+CURRENCY_BOUND: Final = 16
+"""riskd keeps so many apart, of funds."""
 DROP_COPY_BOUND: Final = 32
 """The gateway keeps a bit of a word for each."""
 
@@ -29,6 +32,7 @@ def disagreements(settings: "Settings") -> list[str]:
         *_same_keys(settings),
         *_too_many(settings),
         *_money(settings.instruments),
+        *_funds(settings),
         *_endpoints(settings),
         *_paths(settings),
         *_journal(settings),
@@ -105,6 +109,27 @@ def _money(instruments: tuple[Instrument, ...]) -> Iterator[str]:
                 f"{item.currency}, that of {first.symbol} in 10**-{_decimals(first)}; "
                 "allowed is one unit a currency: give tick_value"
             )
+
+
+def _funds(settings: "Settings") -> Iterator[str]:
+    """What accounts are given is theirs to have, and no fee is more than all the money of a trade."""
+    currencies = sorted({item.currency for item in settings.instruments})
+    symbols = [item.symbol for item in settings.instruments]
+    for number, account in enumerate(settings.accounts):
+        for key, known in (("funds", currencies), ("lots", symbols)):
+            given = [name for name, _ in getattr(account, key)]
+            if given and account.funding == "none":
+                yield f'accounts[{number}].{key}: with funding = "none" there is nothing to give; allowed is funding = "cash"'
+            for name in given:
+                if name not in known:
+                    yield f"accounts[{number}].{key}: {name}; allowed are those of instruments: {', '.join(known) or 'none'}"
+    if all(account.funding == "none" for account in settings.accounts):
+        return
+    if len(currencies) > CURRENCY_BOUND:
+        yield f"instruments.currency: there are {len(currencies)}; allowed with funding are up to {CURRENCY_BOUND}"
+    for item in settings.instruments:
+        if item.fee_basis == "basis_points" and max(item.maker_fee, item.taker_fee) > PER_WHOLE:
+            yield f"instruments: the fees of {item.symbol}; allowed with funding are up to {PER_WHOLE}, all of the money"
 
 
 def _decimals(item: Instrument) -> int:

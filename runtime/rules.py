@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+AMOUNT_BOUND: Final = (1 << 62) - 1
+"""Of money or lots that an account is given."""
+
 
 class Rule(Protocol):
     """What a setting allows."""
@@ -169,6 +172,26 @@ class Text:
 
     def parse(self, text: str) -> str:
         return self.read(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """A table of names, each with a whole number that is not below 0."""
+
+    of: str
+
+    @property
+    def allowed(self) -> str:
+        return f"a table of {self.of}, from 0 to {AMOUNT_BOUND}"
+
+    def read(self, value: object) -> tuple[tuple[str, int], ...]:
+        if not isinstance(value, dict):
+            raise ValueError
+        return tuple((name, Integer(0, AMOUNT_BOUND).read(amount)) for name, amount in value.items())
+
+    def parse(self, text: str) -> tuple[tuple[str, int], ...]:
+        pairs = (item.partition("=") for item in text.split(",") if item.strip())
+        return self.read({name.strip(): int(amount) for name, _, amount in pairs})
 
 
 EVERY_ACCOUNT: Final = ("*",)

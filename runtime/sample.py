@@ -209,6 +209,8 @@ messages_per_minute = "unlimited"
 # self_trade_rule is what an order does instead of trading with another of its account, or of an account of the same
 # self_trade_group above 0: "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"; an order may say otherwise.
 # track_position lets the account send reduce-only orders.
+# With funding = "cash" its orders hold what they may cost, fees included, and it sells what it has, unless short_selling. It is
+# given funds, money in the smallest unit, and lots at the first start, and later what was added here; nothing is taken away.
 [[accounts]]
 name = "alice"
 api_key = "change-me-alice"
@@ -238,6 +240,10 @@ group = "desk"
 self_trade_rule = "none"
 self_trade_group = 0
 track_position = false
+funding = "none"
+funds = {}
+lots = {}
+short_selling = false
 
 [[accounts]]
 name = "bob"

@@ -6,7 +6,7 @@ A field's name is the key in the file. Units are in the names, or in the line be
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from runtime.rules import AccountNames, Boolean, Cores, Integer, Limit, Number, Rule, Tcp, Text, Url, Word, Words
+from runtime.rules import AccountNames, Amounts, Boolean, Cores, Integer, Limit, Number, Rule, Tcp, Text, Url, Word, Words
 from shm.controls import UNLIMITED, WARN_PERCENT, Control, all_of, words_of
 from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
 
@@ -249,6 +249,14 @@ class Account(Limits):
     """What its orders do, where they do not say it themselves, instead of trading with another of its own or its group."""
     self_trade_group: int = setting(0, Integer(0, INT32_MAX))
     """Accounts of one group above 0 are one owner; its orders may name another."""
+    funding: str = setting("none", Word(("none", "cash")))
+    """Whether its orders must be paid for out of ``funds``, and its sales come out of what it has. Set once."""
+    funds: tuple[tuple[str, int], ...] = setting((), Amounts("CURRENCY = money in its smallest unit"))
+    """What it is given at the first start; what is more at a later one is given then. Never less."""
+    lots: tuple[tuple[str, int], ...] = setting((), Amounts("SYMBOL = lots of it"))
+    """The same, of instruments."""
+    short_selling: bool = setting(False, Boolean())
+    """With funds: sell more than it has, too."""
     track_position: bool = setting(False, Boolean())
     """Let the matcher keep its positions, which reduce-only orders need. Set before its first order."""
 

@@ -35,6 +35,12 @@ RISK_COMMAND: Final = np.dtype(
 )
 """``who``: as the asker says; "settings" where the settings file changed. ``flags`` are RiskFlag bits."""
 
+_KEPT: Final = [(name, RISK_COMMAND[name]) for name in RISK_COMMAND.names or () if name not in ("group", "pad")]
+_PLACE: Final = [name for name, _ in _KEPT].index("who") + 1
+FUND_COMMAND: Final = np.dtype([*_KEPT[:_PLACE], ("currency", "S8"), *_KEPT[_PLACE:]])
+"""A RISK command whose control is FUNDS or LOTS: ``value`` less ``before`` is put in. ``currency`` lies where ``group`` does;
+LOTS has its ``instrument`` instead."""
+
 UNLIMITED: Final = 2**63 - 1
 """The value of a limit that never binds."""
 WARN_PERCENT: Final = 80
@@ -82,6 +88,10 @@ class Control(IntEnum):
     MINIMUM_NOTIONAL = 20
     RISING_IDS = 21
     """1: a client order id must be higher than all before it of the account."""
+    FUNDS = 32
+    """Money of a currency that a cash or margin account has. This and LOTS are set by FUND_COMMAND alone."""
+    LOTS = 33
+    """Lots of an instrument that were put into such an account, none of which it bought."""
 
 
 class Kill(IntEnum):
@@ -126,3 +136,5 @@ def all_of(control: Control) -> int:
 assert RISK_COMMAND.itemsize == RECORD_BYTES and RISK_COMMAND.fields is not None and COMMAND.fields is not None
 assert RISK_COMMAND.fields["value"][1] == 64 and RISK_COMMAND.fields["kind"][1] == 63
 assert RISK_COMMAND.fields["flags"] == COMMAND.fields["flags"]
+assert FUND_COMMAND.itemsize == RECORD_BYTES and FUND_COMMAND.fields is not None
+assert [FUND_COMMAND.fields[name][1] for name in ("currency", "scope")] == [RISK_COMMAND.fields["group"][1], 112]

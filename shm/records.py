@@ -331,7 +331,7 @@ class AccountFlag(IntEnum):
 
     TRACK_POSITION = 1
     """The matcher keeps the account's positions, which reduce-only orders need; set before the account's first order."""
-    UNLIMITED, RISING_IDS = 2, 4
+    UNLIMITED, RISING_IDS, CASH, MARGIN, SHORT_SELLING = 2, 4, 8, 16, 32
 
 
 class FeeBasis(IntEnum):

@@ -503,7 +503,8 @@ class SimpleMatcher:
         against = [o for o in self.live.values() if o["instrument"] == order["instrument"] and o["side"] != order["side"]]
         against = [o for o in against if o["type"] not in WAITING and o["price"] < FAR]
         for resting in sorted(against, key=lambda o: (sign * o["price"], o["priority"])):
-            crosses = order["type"] == OrderType.MARKET or sign * resting["price"] <= sign * order["price"]
+            anywhere = order["type"] == OrderType.MARKET and not order["price"]
+            crosses = anywhere or sign * resting["price"] <= sign * order["price"]
             if not order["leaves"] or not crosses:
                 break
             quantity = min(order["leaves"], resting["leaves"])

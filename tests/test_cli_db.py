@@ -75,7 +75,7 @@ def test_status_says_what_a_database_lacks(books: Books) -> None:
     if books.urls[0].startswith("sqlite"):
         assert "there is no such file; the persister makes it" in run(books, "status", ends=1).stderr
     else:
-        assert "is at schema none, not 0004: pinion db upgrade" in run(books, "status", ends=1).stderr
+        assert "is at schema none, not 0005: pinion db upgrade" in run(books, "status", ends=1).stderr
     before = answer(books, "upgrade")
     assert [(each["before"], each["after"]) for each in before] == [(None, schema.HEAD)] * len(books.urls)
     behind = answer(books, "status")

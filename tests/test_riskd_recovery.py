@@ -12,12 +12,15 @@ import pytest
 import riskd_rig as rig
 import riskd_stream
 from riskd.ahead import end_shard
+from riskd.cash import needed
 from riskd.controls import risk_command
 from riskd.definitions import LIMITS, account_command, define, instrument_command
+from riskd.funds import assets, currency_number, fund_command
+from riskd.layout import CURRENCIES
 from riskd.profit import loss_of
 from riskd.recovery import events_made_again, recover_shard
 from riskd.state import empty_state, free_all_unused
-from riskd.totals import rebuild
+from riskd.totals import derive, rebuild
 from riskd.usage import NS_PER_DAY, set_time
 from riskd_reference import LivelyMatcher, SimpleMatcher
 from runtime.faults import EnvironmentFault, FaultStatus
@@ -30,6 +33,7 @@ from shm.ring_layout import FIRST_READER, PUBLISHED
 ACCOUNTS = [Account(name=f"a{k}", unset_limits="unlimited", maximum_quantity=100, maximum_open_orders=12) for k in range(2)]
 ACCOUNTS += [replace(ACCOUNTS[0], name="a2", self_trade_rule="decrement", self_trade_group=3)]
 ACCOUNTS += [replace(ACCOUNTS[0], name="a3", track_position=True)]
+ACCOUNTS[1] = replace(ACCOUNTS[1], funding="cash")
 KINDS = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PEGGED_BID)
 """Those with a limit: what others hold depends on which trade riskd had read last."""
 SET = (
@@ -39,7 +43,7 @@ SET = (
     (Scope.FIRM, 0, Control.MAXIMUM_LONG, 10**9),
 )
 """Group and firm have limits that never bind, so what they use is kept."""
-INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k) for k in range(4)]
+INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k, maker_fee=-90, taker_fee=20_000 + k) for k in range(4)]
 
 
 class Life:
@@ -62,14 +66,21 @@ class Life:
             made = [instrument_command(k, INSTRUMENTS[k]) for k in (shard, shard + 2)]
             made += [account_command(k, account) for k, account in enumerate(ACCOUNTS)]
             made += [risk_command(self.made.risk, *each, b"test") for each in SET if shard == 0]
+            made += list(self.funds()) if shard == 0 else []
             whole = np.concatenate(made)
             whole["origin"], whole["sequence"] = RISKD_ORIGIN, np.arange(1, len(whole) + 1)
             rig.put(self.made.commands[shard], whole)
             for command in whole:
                 define(self.made.risk, shard, command)
+            derive(self.made.risk, 1)
             state = self.made.risk["shards"][shard]
             state["sequence"] = state["published"] = len(whole)
             self.record(shard)
+
+    def funds(self) -> Iterator[Any]:
+        """Money, and lots of an instrument of each shard, for the account that must have them."""
+        for asset in (currency_number(self.made.risk, b"USD"), CURRENCIES, CURRENCIES + 1):
+            yield fund_command(self.made.risk, 1, asset, 20_000, b"test")
 
     def send(self) -> None:
         """Requests of all kinds to both gateways."""
@@ -243,6 +254,7 @@ def essence(risk: Any) -> dict[str, Any]:
         "instruments": risk["instruments"][["tick_size", "lot_size", "tick_value", "last_price"]].tolist(),
         "use": risk["limits"][["day", "long_cost", "short_cost", "ordered", "traded"]].tolist(),
         "lost": [loss_of(risk, row) for row in (*range(4), 16, 17)],
+        "funds": {key: (int(each["total"]), int(each["fees"])) for key, each in assets(risk).items()},
         "shards": risk["shards"][["sequence", "published", "events_read", "free", "expiring", "clocked_ns"]].tolist(),
     }
 
@@ -251,11 +263,14 @@ def check_holds(risk: Any) -> None:
     """Accounts and positions hold what their orders hold."""
     held: Counter[tuple[int, int]] = Counter()
     open_lots: Counter[tuple[int, int, int]] = Counter()
-    for account, _, instrument, side, *_, working, money, _, _ in riskd_stream.orders_of(risk).values():
+    mine = riskd_stream.orders_of(risk).values()
+    for account, _, instrument, side, *_, working, money, _, _ in mine:
         held[account, side] += money
         open_lots[account, instrument, side] += working
     for account in range(4):
         assert risk["accounts"][account]["held"].tolist() == [held[account, 0], held[account, 1]]
+    funds = [needed(risk, 1, each[2], each[3], each[7], each[8]) for each in mine if each[0] == 1]
+    assert assets(risk)[1, 0]["held"] == sum(funds)
     for (account, instrument), fields in riskd_stream.positions_of(risk).items():
         assert fields[2:4] == (open_lots[account, instrument, 0], open_lots[account, instrument, 1])
 
@@ -341,7 +356,7 @@ def test_a_slot_in_use_that_no_event_frees_stops_recovery() -> None:
         int(life.commands[0][-1]["sequence"]) << 24 | int(life.commands[0][-2]["order_id"]) & 0xFFFFFF
     )
     life.match(0, 100)
-    with pytest.raises(EnvironmentFault, match="stopped at command 12 of shard 0"):
+    with pytest.raises(EnvironmentFault, match="stopped at command 15 of shard 0"):
         life.lose_power(0.0)
 
 
