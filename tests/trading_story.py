@@ -142,7 +142,8 @@ class Story:
 
     def _set_risk(self) -> None:
         draw = self.random
-        scope = draw.choice(list(Scope))
+        control = draw.choice((Control.MAXIMUM_QUANTITY, Control.FUNDS, Control.LOTS))
+        scope = draw.choice(list(Scope)) if control is Control.MAXIMUM_QUANTITY else Scope.ACCOUNT
         about = {
             "account": draw.randrange(9),
             "group": draw.randrange(9),
@@ -150,11 +151,13 @@ class Story:
             "session": 2**24 + 1,
         }
         values = {
-            "control": Control.MAXIMUM_QUANTITY,
+            "control": control,
             "value": 2**62,
             "before": draw.randrange(9),
             "who": b"somebody@somewhere",
         }
+        if control is Control.FUNDS:
+            about["group"] = int.from_bytes(b"USD", "little")
         self._command(CommandKind.RISK, RISK_COMMAND, scope=scope, **about, **values, flags=draw.randrange(2))
         self._event(EventKind.RISK_SET)
         self._last()
@@ -520,7 +523,8 @@ class Rows:
         number = 0 if made["scope"] == Scope.FIRM else int(made[Scope(int(made["scope"])).name.lower()])
         control, before, after, flags = (int(made[name]) for name in ("control", "before", "value", "flags"))
         about = (shard, event["command_sequence"], event["time_ns"], "somebody@somewhere", int(made["scope"]), number)
-        self.risk_log.add((*about, control, before, after, flags))
+        asset = {Control.FUNDS: ("USD", -1), Control.LOTS: ("", int(made["instrument"]))}.get(control, ("", -1))  # type: ignore[call-overload]
+        self.risk_log.add((*about, control, before, after, flags, *asset))
 
     def _account_defined(self, shard: int, command: Any, event: dict[str, int]) -> None:
         if shard == 0:
