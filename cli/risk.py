@@ -16,7 +16,7 @@ from cli.output import Failure, json_option, print_json
 from cli.risk_log import read_log
 from runtime import control
 from runtime.settings import Settings
-from shm.controls import RISK_COMMAND, UNLIMITED, WORDS, Control, Kill, Scope, all_of, bits_of, words_of
+from shm.controls import RISK_COMMAND, UNLIMITED, WORDS, Control, Kill, Reference, Scope, all_of, bits_of, words_of
 
 SCOPES: Final = tuple(scope.name.lower() for scope in Scope)
 CONTROLS: Final = tuple(each.name.lower() for each in Control if each not in (Control.KILL, Control.FUNDS, Control.LOTS))
@@ -93,6 +93,8 @@ def set_command(
       pinion risk set account alice maximum_notional settings
       pinion risk set account alice group desk
       pinion risk set account alice allowed_types limit,market
+      pinion risk set instrument ACME collar_reference last
+      pinion risk set instrument ACME collar_basis_points 500
     """
     settings = find_settings(config, data)
     if len(words) != (2 if scope == "firm" else 3):
@@ -205,6 +207,8 @@ def word(name: str, value: int) -> str:
     """A control's value for people."""
     if name == "kill":
         return Kill(value).name.lower()
+    if name == "collar_reference":
+        return Reference(value).name.lower()
     if Control[name.upper()] in WORDS:
         return ",".join(words_of(Control[name.upper()], value)) or "none"
     return "unlimited" if value == UNLIMITED else str(value)
@@ -236,6 +240,11 @@ def _value(settings: Settings, name: str, text: str) -> int | str:
         return 0 if text == "none" else _place(settings, "group", text) + 1
     if name.startswith("allowed_") and name.upper() in Control.__members__ and text != "settings":
         return _bits(Control[name.upper()], text)
+    if name == "collar_reference" and text != "settings":
+        known = [each.name.lower() for each in Reference]
+        if text not in known:
+            raise click.UsageError(f"collar_reference {text}: allowed is one of {', '.join(known)}")
+        return known.index(text)
     return int(text) if text.lstrip("-").isdigit() else text
 
 

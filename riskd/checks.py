@@ -19,6 +19,7 @@ from numba import njit
 
 from riskd import ids
 from riskd.cash import FUNDED, verdict_of_funds
+from riskd.collars import verdict_of_collar
 from riskd.layout import MONEY_BOUND
 from riskd.limits import money_sum, others_have_room, verdict_of_limits
 from riskd.money import INT64_MAX, product
@@ -86,8 +87,10 @@ def verdict_on_new(risk: Any, order: Any, shard: int) -> int:
         verdict = verdict_of_limits(risk, order["account"], order["instrument"], draft["position"], order["side"], 1)
         if verdict == PASSED and risk["accounts"][order["account"]]["checks"] & RULES != 0:
             verdict = verdict_of_rules(risk, order)
-        if verdict == PASSED and risk["accounts"][order["account"]]["checks"] & FUNDED != 0:
-            verdict = verdict_of_funds(risk, order["account"], order["instrument"], order["side"], order["type"], 0, 0)
+    if verdict == PASSED and units["collar"] != 0:
+        verdict = verdict_of_collar(risk, order["instrument"], order["type"], draft["price"])
+    if verdict == PASSED and risk["accounts"][order["account"]]["checks"] & FUNDED != 0:
+        verdict = verdict_of_funds(risk, order["account"], order["instrument"], order["side"], order["type"], 0, 0)
     return verdict
 
 
@@ -116,9 +119,11 @@ def verdict_on_replace(risk: Any, request: Any, reference: int) -> int:
         verdict = verdict_of_limits(risk, request["account"], instrument, draft["position"], order["side"], 0)
         if verdict == PASSED and risk["accounts"][request["account"]]["checks"] & RULES != 0:
             verdict = verdict_of_minimum(risk, request["account"])
-        if verdict == PASSED and risk["accounts"][request["account"]]["checks"] & FUNDED != 0:
-            working, held = order["working"], order["held"]
-            verdict = verdict_of_funds(risk, request["account"], instrument, order["side"], type_of(order), working, held)
+    if verdict == PASSED and units["collar"] != 0:
+        verdict = verdict_of_collar(risk, instrument, type_of(order), draft["price"])
+    if verdict == PASSED and risk["accounts"][request["account"]]["checks"] & FUNDED != 0:
+        working, held = order["working"], order["held"]
+        verdict = verdict_of_funds(risk, request["account"], instrument, order["side"], type_of(order), working, held)
     return verdict
 
 

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from riskd.chosen import COLLARS, chosen, row_of, set_chosen
 from riskd.funds import follow_fund
 from riskd.layout import LIMITED
 from riskd.positions import account_of_key, instrument_of_key
 from riskd.state import Array
 from riskd.totals import derive, kept_beside, rebuild
-from runtime.sections import Account, Limits
+from runtime.sections import Account, Instrument, Limits
 from runtime.settings import Settings
 from shm.controls import (
     GROUP_BOUND,
@@ -24,6 +25,7 @@ from shm.controls import (
     WORDS,
     Control,
     Kill,
+    Reference,
     RiskFlag,
     Scope,
     all_of,
@@ -46,6 +48,8 @@ HIGHEST: Final = {
     Control.GROUP: GROUP_BOUND - 1,
     Control.WARN_PERCENT: 100,
     Control.RISING_IDS: 1,
+    Control.COLLAR_REFERENCE: int(max(Reference)),
+    Control.COLLAR_PRICE: UNLIMITED - 1,
     **{control: all_of(control) for control in WORDS},
 }
 """The highest value allowed, where it is not UNLIMITED."""
@@ -55,16 +59,9 @@ CONTROLS_OF: Final = {
     Scope.ACCOUNT: (Control.KILL, *TABLES),
     Scope.GROUP: (Control.KILL, *TOTALS),
     Scope.FIRM: (Control.KILL, *TOTALS, Control.WARN_PERCENT),
-    Scope.INSTRUMENT: (Control.KILL,),
+    Scope.INSTRUMENT: (Control.KILL, *COLLARS),
     Scope.SESSION: (Control.KILL,),
 }
-
-
-def row_of(risk: Any, scope: int, number: int) -> int:
-    """Where an account, group or the firm lies among the records of accounts."""
-    if scope == Scope.ACCOUNT:
-        return number
-    return int(risk["header"]["account_bound"]) + (number if scope == Scope.GROUP else 0)
 
 
 def value_of(risk: Any, scope: int, number: int, control: int) -> int:
@@ -72,7 +69,8 @@ def value_of(risk: Any, scope: int, number: int, control: int) -> int:
     if scope == Scope.SESSION:
         return int(number in risk["sessions"][: risk["header"]["sessions"]])
     if scope == Scope.INSTRUMENT:
-        return int(risk["instruments"][number]["kill"])
+        table, name = COLLARS.get(Control(control), ("instruments", "kill"))
+        return int(risk[table][number][name])
     if control == Control.WARN_PERCENT:
         return int(risk["header"]["warn_percent"])
     table, name = TABLES.get(Control(control), ("accounts", "kill"))
@@ -88,6 +86,9 @@ def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
         _switch(risk, scope, number, value)
     elif control == Control.WARN_PERCENT:
         risk["header"]["warn_percent"] = value
+    elif scope == Scope.INSTRUMENT:
+        table, name = COLLARS[Control(control)]
+        risk[table][number][name] = value
     else:
         row, (table, name) = row_of(risk, scope, number), TABLES[Control(control)]
         before = kept_beside(risk, row)
@@ -101,7 +102,7 @@ def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
 
 def choose(risk: Any, scope: int, number: int, control: int, value: int) -> None:
     """The settings say this: bring it into force, and know it as theirs."""
-    risk["chosen"][row_of(risk, scope, number)][control] = value
+    set_chosen(risk, scope, number, control, value)
     put(risk, scope, number, control, value)
 
 
@@ -141,12 +142,13 @@ def changes(risk: Any, settings: Settings) -> Iterator[Array]:
     for number, account in enumerate(settings.accounts):
         own = names.index(account.group) + 1 if account.group else 0
         yield from _changes(risk, Scope.ACCOUNT, number, {Control.GROUP: own, **_limits(account), **_rules(account)})
+    for number, instrument in enumerate(settings.instruments):
+        yield from _changes(risk, Scope.INSTRUMENT, number, _collar(instrument))
 
 
 def _changes(risk: Any, scope: Scope, number: int, wanted: dict[Control, int]) -> Iterator[Array]:
-    known = risk["chosen"][row_of(risk, scope, number)]
     for control, value in wanted.items():
-        if known[control] != value:
+        if chosen(risk, scope, number, control) != value:
             yield risk_command(risk, scope, number, control, value, SETTINGS, RiskFlag.FROM_SETTINGS)
 
 
@@ -154,6 +156,12 @@ def _rules(account: Account) -> dict[Control, int]:
     allowed = {control: bits_of(control, getattr(account, control.name.lower())) for control in WORDS}
     numbers = {Control.MINIMUM_QUANTITY: account.minimum_quantity, Control.MINIMUM_NOTIONAL: account.minimum_notional}
     return {**allowed, **numbers, Control.RISING_IDS: int(account.rising_ids)}
+
+
+def _collar(item: Instrument) -> dict[Control, int]:
+    widths = {control: item.width(control.name.lower()) for control in (Control.COLLAR_TICKS, Control.COLLAR_BASIS_POINTS)}
+    reference = Reference[item.collar_reference.upper()]
+    return {Control.COLLAR_REFERENCE: reference, Control.COLLAR_PRICE: item.collar_price, **widths}
 
 
 def _limits(item: Limits) -> dict[Control, int]:
@@ -168,7 +176,7 @@ def shown(risk: Any, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
     for control in CONTROLS_OF[scope]:
         row = {"control": control.name.lower(), "value": value_of(risk, scope, number, control)}
         if control != Control.KILL:
-            row["settings"] = int(risk["chosen"][row_of(risk, scope, number)][control])
+            row["settings"] = chosen(risk, scope, number, control)
         made.append(row)
     return made
 
@@ -247,11 +255,15 @@ def _value(risk: Any, scope: Scope, number: int, control: Control, value: Any) -
     if value == "unlimited" and control not in HIGHEST:
         return UNLIMITED
     if value == "settings" and control != Control.KILL:
-        return int(risk["chosen"][row_of(risk, scope, number)][control])
+        return chosen(risk, scope, number, control)
     highest = int(HIGHEST.get(control, UNLIMITED)) if scope is not Scope.SESSION else Kill.REFUSING
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
         words = "" if control in HIGHEST else ', "unlimited" or "settings"'
         raise ValueError(f"value = {value!r}: allowed of {control.name.lower()} is an integer from 0 to {highest}{words}")
+    if control == Control.COLLAR_PRICE and value % int(risk["instruments"][number]["tick_size"]):
+        raise ValueError(
+            f"value = {value}: allowed of collar_price is a multiple of {risk['instruments'][number]['tick_size']}"
+        )
     return value
 
 

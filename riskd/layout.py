@@ -18,8 +18,9 @@
       warnings    32 x WARNINGS        which limits are nearly used up: the last ones noted
       names       16 x accounts        what people call the accounts
       fees        16 x instruments     fees, for comparing the settings with the journal
-      chosen     192 x rows            by Control: what the settings said last, which a live value may differ from
+      chosen     384 x rows            by Control: what the settings said last, which a live value may differ from
       sessions     4 x SESSIONS        those whose kill switch is on
+      collars     64 x instruments     how far a price may be from which reference
       funds       64 x funds           open-addressing table by (account, asset) of what cash and margin accounts have
       currencies   8 x CURRENCIES      assets that are money, by number; CURRENCIES + k is lots of instrument k
 
@@ -52,7 +53,7 @@ NAME_BYTES: Final = 16
 BATCH: Final = 128
 """Orders taken, or events read, before the cursors are published."""
 WARNINGS: Final = 64
-CONTROLS: Final = 40
+CONTROLS: Final = 48
 """Every Control is below it."""
 CURRENCIES: Final = 16
 """Of instruments, while any account has funds."""
@@ -228,11 +229,16 @@ INSTRUMENT: Final = np.dtype(
         ("price_decimals", "u1"),
         ("quantity_decimals", "u1"),
         ("kill", "u1"),
+        ("collar", "u1"),
         ("money", "u1"),
-        ("pad", "u1", (4,)),
+        ("pad", "u1", (3,)),
     ]
 )
-"""``last_price``: ticks, of the last trade; 0 before the first. ``money``: its currency's place in ``currencies``."""
+"""``last_price``: ticks, of the last trade; 0 before the first. ``collar``: a Reference; NONE leaves ``collars`` unread.
+``money``: its currency's place in ``currencies``."""
+
+COLLAR: Final = np.dtype([("price", "<i8"), ("ticks", "<i8"), ("basis_points", "<i8"), ("pad", "<i8"), ("chosen", "<i8", (4,))])
+"""``price``: the one given, in wire units. ``chosen``: what the settings said last of the four controls, in their order."""
 
 FEES: Final = np.dtype([("maker_fee", "<i4"), ("taker_fee", "<i4"), ("fee_basis", "u1"), ("pad", "u1", (7,))])
 
@@ -296,7 +302,7 @@ WIRING: Final = np.dtype(
 assert (HEADER.itemsize, DRAFT.itemsize, LIMITS.itemsize) == (2 * LINE_BYTES, 3 * LINE_BYTES, 3 * LINE_BYTES)
 assert LIMITS.fields is not None and (LIMITS.fields["maximum_long"][1], LIMITS.fields["second_interval_ns"][1]) == (64, 128)
 assert max(Control) < CONTROLS
-for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER, MARK, FUNDS):
+for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, COLLAR, POSITION, ORDER, MARK, FUNDS):
     assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
 assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
 assert SHARD_BOUND * SLOT_BOUND < 1 << 32
@@ -367,6 +373,7 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("fees", FEES, (sizes.instruments,)),
             ("chosen", "<i8", (sizes.rows, CONTROLS)),
             ("sessions", "<i4", (SESSIONS,)),
+            ("collars", COLLAR, (sizes.instruments,)),
             ("funds", FUNDS, (sizes.funds_entries,)),
             ("currencies", CURRENCY, (CURRENCIES,)),
         ]

@@ -29,6 +29,9 @@ def empty_state(sizes: Sizes, seed: int = 0) -> Array:
     risks["accounts"]["maximum_open_orders"][0, sizes.accounts :] = UNLIMITED
     risks["chosen"][0, sizes.accounts :] = UNLIMITED
     risks["chosen"][0, sizes.accounts, Control.WARN_PERCENT] = WARN_PERCENT
+    for name in ("ticks", "basis_points"):
+        risks["collars"][name] = UNLIMITED
+    risks["collars"]["chosen"][..., 2:] = UNLIMITED
     free_all_unused(risks[0])
     return risks
 

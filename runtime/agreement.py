@@ -100,6 +100,9 @@ def _money(instruments: tuple[Instrument, ...]) -> Iterator[str]:
                 f"instruments.tick_size = {item.tick_size} ({item.symbol}): tick_size x lot_size is "
                 f"{item.tick_size * item.lot_size}; allowed is up to {INT64_MAX}"
             )
+        if item.collar_price % item.tick_size:
+            multiple = f"a multiple of tick_size, {item.tick_size}"
+            yield f"instruments.collar_price = {item.collar_price} ({item.symbol}): allowed is {multiple}"
         if item.tick_value not in (0, item.tick_size * item.lot_size):
             continue
         first = units.setdefault(item.currency, item)

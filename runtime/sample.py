@@ -149,6 +149,8 @@ _MARKET: Final = """
 # tick_size and lot_size are the steps of price and quantity, in 10**-price_decimals and 10**-quantity_decimals.
 # tick_value is the money that one lot gains a tick, in the currency's smallest unit: tick_size x lot_size if left out.
 # Fees are hundredths of a basis point of a trade's money (basis_points) or money a lot (per_lot); below 0 a rebate.
+# riskd's collar: an order's price may be so many ticks, and so many basis points, from a reference, which is the "last" trade
+# (before the first one collar_price), or collar_price, "given" in 10**-price_decimals. Without one nothing new is taken.
 [[instruments]]
 symbol = "ACME"
 currency = "USD"
@@ -160,6 +162,10 @@ tick_value = 1
 fee_basis = "basis_points"
 maker_fee = 0
 taker_fee = 0
+collar_reference = "none"
+collar_price = 0
+collar_ticks = "unlimited"
+collar_basis_points = "unlimited"
 
 [[instruments]]
 symbol = "GEAR"

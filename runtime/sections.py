@@ -17,6 +17,10 @@ SIDES, TYPES, TIMES = (
 )
 AMOUNT: Final = Limit(INT64_MAX)
 RATE: Final = Limit(10**9)
+REFERENCE: Final = Text(
+    r"none|last|given",
+    '"none", "last" or "given" (the middle of the book is not: riskd is told of trades, not of the best prices)',
+)
 UNSET: Final = "unset"
 """A limit of an account's that the file does not name."""
 IPC: Final = Text(r"|ipc://[^@].*", 'ipc://PATH, where {run} and {gateway} are filled in, or "" (not served)')
@@ -156,6 +160,18 @@ class Instrument:
     """Of the order that rested; below 0 a rebate."""
     taker_fee: int = setting(0, Integer(-INT32_MAX, INT32_MAX))
     """Of the order that came in; in an auction, of both."""
+    collar_reference: str = setting("none", REFERENCE)
+    """What riskd holds the prices of orders against."""
+    collar_price: int = setting(0, Integer(0, INT64_MAX - 1))
+    """The reference price that is given, in 10**-price_decimals; 0: none."""
+    collar_ticks: int | str = setting("unlimited", AMOUNT)
+    """So far a price may be from the reference."""
+    collar_basis_points: int | str = setting("unlimited", AMOUNT)
+
+    def width(self, name: str) -> int:
+        """``collar_ticks`` or ``collar_basis_points`` as riskd counts it."""
+        value = getattr(self, name)
+        return int(UNLIMITED if value == "unlimited" else value)
 
 
 NAME: Final = Text(r"[A-Za-z0-9._\-]{1,16}", "1 to 16 characters out of A-Z a-z 0-9 . _ -")

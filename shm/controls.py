@@ -88,9 +88,15 @@ class Control(IntEnum):
     MINIMUM_NOTIONAL = 20
     RISING_IDS = 21
     """1: a client order id must be higher than all before it of the account."""
-    FUNDS = 32
+    COLLAR_REFERENCE = 32
+    """Of an instrument, as the three below: a Reference."""
+    COLLAR_PRICE = 33
+    """The one that is given, in 10**-price_decimals, 0: none."""
+    COLLAR_TICKS = 34
+    COLLAR_BASIS_POINTS = 35
+    FUNDS = 40
     """Money of a currency that a cash or margin account has. This and LOTS are set by FUND_COMMAND alone."""
-    LOTS = 33
+    LOTS = 41
     """Lots of an instrument that were put into such an account, none of which it bought."""
 
 
@@ -102,6 +108,15 @@ class Kill(IntEnum):
     """No new orders and no replaces; cancels and reduces always."""
     REDUCING = 2
     """As REFUSING, but new orders that can only reduce a position."""
+
+
+class Reference(IntEnum):
+    """What a collar holds prices against."""
+
+    NONE = 0
+    LAST = 1
+    """The last trade, before the first one the price that is given."""
+    GIVEN = 2
 
 
 class RiskFlag(IntEnum):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import riskd_orders_twin as orders_twin
 from riskd_controls_twin import DAY_NS, Controls, More
 from shm.controls import Control, Scope
 from shm.reasons import Reason
@@ -177,7 +178,8 @@ class Reference:
             return Reason.UNKNOWN_ORDER
         money = price * quantity * self.instruments[instrument][2]
         more, side = More(quantity, money, money, 1), int(r["side"])
-        return self.room(account, instrument, side, more) or self.controls.verdict(r, instrument, side, more)
+        wrong = self.room(account, instrument, side, more) or self.controls.verdict(r, instrument, side, more)
+        return wrong or orders_twin.verdict(self.controls, r, instrument, int(r["type"]))
 
     def off_units(self, r: Any, instrument: int, type_: int, in_basis_points: bool) -> Reason:
         """What is wrong with the numbers of a NEW or REPLACE, in the order of the codes."""
@@ -261,7 +263,8 @@ class Reference:
         working, held = self.worst(order, price, quantity)
         more = More(working - order.working, held - order.held, price * quantity * tick_value, 0)
         wrong = self.room(order.account, order.instrument, order.side, more)
-        return wrong or self.controls.verdict(r, order.instrument, order.side, more)
+        wrong = wrong or self.controls.verdict(r, order.instrument, order.side, more)
+        return wrong or orders_twin.verdict(self.controls, r, order.instrument, order.type)
 
     def worst(self, order: Order, price: int, quantity: int) -> tuple[int, int]:
         """Lots and money that the order may come to, whether or not the replace is done."""

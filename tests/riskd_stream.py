@@ -9,6 +9,7 @@ import sys
 from collections import Counter, deque
 from typing import Any
 
+import riskd_orders_twin as orders_twin
 import riskd_rig as rig
 from riskd.controls import put
 from riskd.layout import BATCH
@@ -80,6 +81,8 @@ class Stream:
     def set_something(self) -> None:
         """An operator throws a switch, mostly back, or moves an account to another group."""
         draw = self.random
+        if draw.random() < 0.25:
+            return orders_twin.set_something(self, INSTRUMENTS)
         if draw.random() < 0.7:
             return self.set_a_limit()
         if draw.random() < 0.1:

@@ -25,7 +25,7 @@ from riskd.usage import NS_PER_DAY, set_time
 from riskd_reference import LivelyMatcher, SimpleMatcher
 from runtime.faults import EnvironmentFault, FaultStatus
 from runtime.sections import Account, Instrument
-from shm.controls import Control, Scope
+from shm.controls import Control, Reference, Scope
 from shm.records import COMMAND, EVENT, NO_INSTRUMENT, RISKD_ORIGIN, CommandKind, OrderType, Side, TimeInForce
 from shm.ring import Ring
 from shm.ring_layout import FIRST_READER, PUBLISHED
@@ -41,8 +41,10 @@ SET = (
     (Scope.GROUP, 1, Control.MAXIMUM_GROSS, 10**15),
     (Scope.ACCOUNT, 2, Control.GROUP, 1),
     (Scope.FIRM, 0, Control.MAXIMUM_LONG, 10**9),
+    (Scope.INSTRUMENT, 1, Control.COLLAR_REFERENCE, Reference.GIVEN),
+    (Scope.INSTRUMENT, 1, Control.COLLAR_PRICE, 100),
 )
-"""Group and firm have limits that never bind, so what they use is kept."""
+"""Group and firm have limits that never bind, so what they use is kept; and there is a collar that never binds."""
 INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k, maker_fee=-90, taker_fee=20_000 + k) for k in range(4)]
 
 
@@ -251,7 +253,8 @@ def essence(risk: Any) -> dict[str, Any]:
         "positions": {key: fields[:2] + fields[4:] for key, fields in riskd_stream.positions_of(risk).items()},
         "open orders": risk["accounts"]["open_orders"].tolist(),
         "accounts": risk["accounts"][[*LIMITS[1:], "flags", "self_trade_rule", "self_trade_group"]].tolist(),
-        "instruments": risk["instruments"][["tick_size", "lot_size", "tick_value", "last_price"]].tolist(),
+        "instruments": risk["instruments"][["tick_size", "lot_size", "tick_value", "last_price", "collar"]].tolist(),
+        "collars": risk["collars"].tobytes(),
         "use": risk["limits"][["day", "long_cost", "short_cost", "ordered", "traded"]].tolist(),
         "lost": [loss_of(risk, row) for row in (*range(4), 16, 17)],
         "funds": {key: (int(each["total"]), int(each["fees"])) for key, each in assets(risk).items()},
@@ -356,7 +359,7 @@ def test_a_slot_in_use_that_no_event_frees_stops_recovery() -> None:
         int(life.commands[0][-1]["sequence"]) << 24 | int(life.commands[0][-2]["order_id"]) & 0xFFFFFF
     )
     life.match(0, 100)
-    with pytest.raises(EnvironmentFault, match="stopped at command 15 of shard 0"):
+    with pytest.raises(EnvironmentFault, match=f"stopped at command {8 + len(SET) + 3} of shard 0"):
         life.lose_power(0.0)
 
 

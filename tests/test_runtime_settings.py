@@ -83,6 +83,11 @@ BAD = [
     ("[control]\ndrain_s = -1", "control.drain_s = -1: allowed is a number of seconds"),
     (ACME + "tick_size = 0", "instruments[0].tick_size = 0: allowed is an integer from 1 to 9223372036854775807"),
     (ACME + "lot_size = -1", "instruments[0].lot_size = -1: allowed is an integer from 1"),
+    (
+        ACME + 'collar_reference = "mid"',
+        'instruments[0].collar_reference = "mid": allowed is "none", "last" or "given" (the middle',
+    ),
+    (ACME + "tick_size = 5\ncollar_price = 7", "instruments.collar_price = 7 (ACME): allowed is a multiple of tick_size, 5"),
     (ACME + "tick_value = 0", "instruments[0].tick_value = 0: allowed is an integer from 1"),
     (ACME + "price_decimals = 19", "instruments[0].price_decimals = 19: allowed is an integer from 0 to 18"),
     (ACME + "quantity_decimals = -1", "instruments[0].quantity_decimals = -1: allowed is an integer from 0 to 18"),
