@@ -45,7 +45,7 @@ def running(**others: Any) -> Iterator[Cluster]:
         finally:
             _live.remove(cluster)
         forgotten = [line for log in cluster.logs() for line in log.read_text().splitlines() if WORDS in line]
-        assert not forgotten, "pinion warm has to reach these kernels too"
+        assert not forgotten, f"pinion warm has to reach these kernels, too: {forgotten}"
 
 
 def told_by_logs() -> list[tuple[str, str]]:
