@@ -15,3 +15,5 @@ TAKE_OFF: Final = 4
 SETTLE: Final = 5
 REJECTED: Final = 6
 MAKE_ROOM: Final = 7
+MAKE_TALL: Final = 8
+MAKE_SHORT: Final = 9

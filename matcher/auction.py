@@ -7,6 +7,7 @@ from matcher.ending import retire
 from matcher.layout import NO_ORDER, RANKS, WORST
 from matcher.positions import count_trade
 from matcher.queues import after, first_of, lose_lots
+from matcher.slots import level_at
 from matcher.tell import about_instrument, uncrossed_pair
 from matcher.trade import cut_to_position, end_partner, leave_filled, needs_refill, price_of_level, refill_and_tell, tradable
 from shm.atomics import int64
@@ -44,16 +45,16 @@ def find_price(state: Any, instrument: int) -> Any:
     number, demand, supply = int64(state["instruments"][instrument]["levels"][SELL]), int64(0), int64(0)
     while number and price_of_level(state, number) <= high:
         sell, supply = number, supply + _lots(state, number)
-        number = int64(next_level(state, number))
+        number = int64(next_level(state, state["instruments"][instrument], number))
     reference = reference_of(state, instrument)
     found, price = (int64(0), int64(0), int64(0)), _highest_candidate(state, buy, sell, reference, high + 1)
     while price >= low:  # downwards through all prices at which an order stands, and the reference
         while buy and price_of_level(state, buy) >= price:
             demand += _lots(state, buy)
-            buy = int64(next_level(state, buy))
+            buy = int64(next_level(state, state["instruments"][instrument], buy))
         while sell and price_of_level(state, sell) > price:
             supply -= _lots(state, sell)
-            sell = int64(previous_level(state, sell))
+            sell = int64(previous_level(state, state["instruments"][instrument], sell))
         if price == reference or not _stands_for_want_of_a_price(state, instrument, price):
             found = _better(found, price, demand, supply, reference)
         price = _highest_candidate(state, buy, sell, reference, price)
@@ -70,7 +71,7 @@ def reference_of(state: Any, instrument: int) -> int:
 @inner
 def _lots(state: Any, number: int) -> int:
     """All lots of a level, hidden ones too."""
-    return int64(state["levels"][number]["quantity"] + state["levels"][number]["dark"])
+    return int64(level_at(state, number)["quantity"] + level_at(state, number)["dark"])
 
 
 @inner
@@ -80,7 +81,7 @@ def _highest_candidate(state: Any, buy: int, sell: int, reference: int, below: i
     if buy:  # those already counted are not below
         price = max(price, price_of_level(state, buy))
     if sell and price_of_level(state, sell) >= below:
-        sell = int64(previous_level(state, sell))
+        sell = int64(previous_level(state, state["instruments"][level_at(state, sell)["instrument"]], sell))
     return max(price, price_of_level(state, sell)) if sell else price
 
 
@@ -111,11 +112,11 @@ def _stands_for_want_of_a_price(state: Any, instrument: int, price: int) -> bool
 
 @inner
 def _only_market(state: Any, number: int) -> bool:
-    slot = first_of(state["levels"][number])
+    slot = first_of(level_at(state, number))
     while slot != NO_ORDER:
         if state["orders"][slot]["type"] != MARKET:
             return False
-        slot = after(state, state["levels"][number], slot)
+        slot = after(state, level_at(state, number), slot)
     return True
 
 
@@ -136,8 +137,8 @@ def uncross(state: Any, command: Any, instrument: int) -> bool:
 def _trade_at(state: Any, command: Any, instrument: int, price: int) -> None:
     book = state["instruments"][instrument]
     while book["best"][BUY] <= rank_of(BUY, price) and book["best"][SELL] <= rank_of(SELL, price):
-        buyer = first_of(state["levels"][book["levels"][BUY]])
-        seller = first_of(state["levels"][book["levels"][SELL]])
+        buyer = first_of(level_at(state, book["levels"][BUY]))
+        seller = first_of(level_at(state, book["levels"][SELL]))
         if cut_to_position(state, command, seller) or cut_to_position(state, command, buyer):
             continue
         _trade_pair(state, command, buyer, seller, price)

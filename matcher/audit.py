@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from matcher.accounts import AGAIN, rests_at
 from matcher.book import find_level, next_level
-from matcher.layout import BLOCK_ORDERS, LISTS, NO_ORDER, OWN_ORDERS, PLACE_BITS, RANKS, WORST, Listed
+from matcher.layout import BLOCK_ORDERS, LISTS, NO_ORDER, OWN_ORDERS, PLACE_BITS, RANKS, SHORT_LEVELS, WORST, Listed
 from matcher.lists import first_listed, next_listed
+from matcher.slots import level_at
 from shm.atomics import int64
 from shm.inner import inner
 from shm.records import InstrumentState
@@ -47,6 +49,7 @@ class Flaw(IntEnum):
     EXPIRY_HEAP = 26
     UNSETTLED = 27
     STATE_OF_INSTRUMENT = 28
+    SHORT_SIDE = 29
 
 
 def check(state: Any) -> None:
@@ -98,31 +101,39 @@ def first_flaw(state: Any, where: Any) -> int:
 @inner
 def _flaw_of_side(state: Any, book: Any, instrument: int, side: int, order_side: int) -> int:
     """One side of a book, whose orders are of ``order_side``: among the stops, that is the other one."""
-    number, count, before = book["levels"][side], 0, int64(0)
-    if number and state["levels"][number]["rank"] != book["best"][side]:
+    number, count, before, short = book["levels"][side], 0, int64(0), book["short"][side]
+    for k in range(SHORT_LEVELS):
+        there = not book["tall"][side] and k < book["count"][side]
+        if (short["keys"][k] != 0) != there or (short["levels"][k] != 0) != there:
+            return 29
+    if not book["tall"][side] and book["roots"][side] != 0:
+        return 29
+    if number and level_at(state, number)["rank"] != book["best"][side]:
         return 1
     if number == 0 and (book["roots"][side] != 0 or (book["best"][side] != WORST and book["best"][side] != 0)):
         return 1
     while number:
-        level = state["levels"][number]
+        level = level_at(state, number)
         if level["rank"] <= before:
             return 2
         flaw = _flaw_of_level(state, book, instrument, side, number, order_side)
         if flaw:
             return flaw
         before, count = level["rank"], count + 1
-        number = next_level(state, number)
+        number = next_level(state, book, number)
     return 0 if count == book["count"][side] else 11
 
 
 @inner
 def _flaw_of_level(state: Any, book: Any, instrument: int, side: int, number: int, order_side: int) -> int:
-    level = state["levels"][number]
+    level = level_at(state, number)
     if find_level(state, book, side, level["rank"]) != number:
         return 3
     if level["instrument"] != instrument or level["side"] != side:
         return 4
     node = level["node"]
+    if node != 0 and not book["tall"][side]:
+        return 29
     while node:
         bitmap = state["nodes"][node]["bitmap"]
         if bitmap & (bitmap - np.uint64(1)) == 0:
@@ -181,8 +192,8 @@ def _queue(state: Any, level: Any, number: int, side: int, stops: bool, hidden: 
 def _orders_of_side(state: Any, book: Any, side: int) -> int:
     number, count = book["levels"][side], 0
     while number:
-        count += state["levels"][number]["count"]
-        number = next_level(state, number)
+        count += level_at(state, number)["count"]
+        number = next_level(state, book, number)
     return count
 
 
@@ -257,23 +268,19 @@ def _flaw_of_accounts(state: Any, where: Any) -> int:
     total = 0
     for account in range(state["account_bound"]):
         where[0], owner = account, state["accounts"][account]
-        if owner["filled"] > OWN_ORDERS or (owner["filled"] != 0 and owner["live"] == 0 and owner["last"] == 0):
-            return 20
-        for index in range(owner["filled"]):
-            if owner["live"] >> index & 1:
-                order = state["orders"][owner["orders"][index]]
-                if order["account"] != account or order["place"] != index + 1:
-                    return 15
-                total += 1
+        if owner["filled"] > AGAIN:
+            return 15
+        for index in range(min(int64(owner["filled"]), OWN_ORDERS)):
+            total += rests_at(state, account, index)
         block, before = owner["first"], np.uint32(0)
         while block:
-            page = state["blocks"][block]
+            page, live = state["blocks"][block], int64(state["blocks_live"][block])
             if page["preceding"] != before:
                 return 16
-            if page["live"] == 0 or page["filled"] > BLOCK_ORDERS:
+            if live == 0 or page["filled"] > BLOCK_ORDERS or live >> int64(page["filled"]):
                 return 20
             for index in range(page["filled"]):
-                if page["live"] >> index & 1:
+                if live >> index & 1:
                     order = state["orders"][page["orders"][index]]
                     if order["account"] != account or order["place"] != (np.int64(block) << PLACE_BITS | index):
                         return 15

@@ -11,6 +11,7 @@ from matcher.layout import NO_ORDER, TRACKED, TRACKED_ORDER
 from matcher.lists import delist
 from matcher.positions import open_position
 from matcher.reach import reach_of
+from matcher.slots import level_at
 from matcher.tell import standing_price, told
 from matcher.terms import (
     CONTINUOUS,
@@ -133,7 +134,7 @@ def give_extra(state: Any, slot: int) -> None:
     if order["special"]:
         return
     _clear(extra)
-    extra["price"] = rank_of(order["side"], state["levels"][order["level"]]["rank"])
+    extra["price"] = rank_of(order["side"], level_at(state, order["level"])["rank"])
     extra["shown"], extra["where"], extra["active"] = order["leaves"], BOOK, 1
     order["special"] = 1
 
@@ -254,7 +255,7 @@ def _replace_objection(state: Any, command: Any, slot: int) -> int:
             return POST_ONLY_WOULD_TRADE
     shrinks = quantity < order["quantity"] and _same_terms(state, command, slot)
     stands = extra["where"] == BOOK or extra["where"] == STOPS
-    alone = stands and state["levels"][order["level"]]["count"] == 1
+    alone = stands and level_at(state, order["level"])["count"] == 1
     full = state["level_count"] >= state["level_bound"]
     return LEVEL_POOL_FULL if full and not shrinks and not alone else 0
 

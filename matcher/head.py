@@ -42,7 +42,9 @@ AHEAD: Final = np.dtype(
         ("goes", "<u4"),  # on the way to that rank, the child reached
         ("stands", "<u4"),  # the level that may go
         ("meets", "<u4"),  # whom it meets: the level, then the slot
-        ("pad", "u1", (12,)),
+        ("sweeps", "<u4"),  # 1: it trades, and the level that may go is the one it meets first
+        ("short", "<u4"),  # a short side, instrument << 1 | side, plus one
+        ("pad", "u1", (4,)),
     ]
 )
 """What the looks at one command ahead have found: see ``matcher/ahead.py``."""
@@ -87,8 +89,8 @@ HEAD: Final = [
     ("position_count", "<u4"),
     ("unused_2", "u1", (40,)),
     # 256
-    ("apart", "<i8", (8,)),  # addresses of the kernels that stand apart
-    # 320
+    ("apart", "<i8", (16,)),  # addresses of the kernels that stand apart
+    # 384
     ("scratch", EVENT, (1,)),  # where an event goes that nobody is to see, and what one looks like
     ("command_like", COMMAND, (1,)),
     ("words_like", EVENT_WORDS, (1,)),
@@ -103,4 +105,4 @@ WIRING: Final = (
     *(name for name, *_ in HEAD if str(name).startswith(("events_", "commands_"))),
 )
 """What of the head is about this process and no other."""
-assert np.dtype(HEAD).itemsize == 320 + 128 + 128 + 128 + RING_WORDS.itemsize + NOTES * AHEAD.itemsize
+assert np.dtype(HEAD).itemsize == 384 + 128 + 128 + 128 + RING_WORDS.itemsize + NOTES * AHEAD.itemsize

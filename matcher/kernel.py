@@ -37,14 +37,15 @@ def run(state: Any, bound: int) -> int:
     Events are published, and commands released, at least every 128: readers see a batch at once, riskd gets its room back.
     """
     done, words = state["command_sequence"], record_at(state["commands_words"], state["ring_like"][0])
-    last = min(published(words), done + bound)
+    at_hand = published(words)
+    last = min(at_hand, done + bound)
     handled = last - done
     while done < last:
         batch = min(last, done + UNPUBLISHED_BOUND)
         crowded = state["resting"] > state["crowd"]
         for sequence in range(done + 1, batch + 1):
             if crowded:
-                look_ahead(state, sequence, last)
+                look_ahead(state, sequence, at_hand)
             _handle(state, command_at(state, sequence))
         publish_events(state)
         if state["aborted"]:

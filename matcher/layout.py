@@ -5,7 +5,7 @@
 The layout is the same for every matcher, as large as the largest may be, so that the kernels are compiled once and not for
 every choice of bounds: ``matcher/state.py`` reserves addresses for all of it, and memory comes where something is written.
 
-    INSTRUMENT  64 bytes, by instrument id        ORDER  64 bytes, by the slot in the order id
+    INSTRUMENT  192 bytes, by instrument id       ORDER  64 bytes, by the slot in the order id
       0 best      2 x i8  best rank of each side    0 order_id         i8  0: the slot is free
      16 levels    2 x u4  best level of each side   8 client_order_id  u8
      24 roots     2 x u4  of each side's trie      16 leaves           i8  lots still open
@@ -13,18 +13,19 @@ every choice of bounds: ``matcher/state.py`` reserves addresses for all of it, a
      40 defined       u1  1 once it is             32 level            u4
      41 state         u1  InstrumentState          36 following        u4  next in the level's queue, or NO_ORDER
      42 special       u1  0: orders only trade     40 preceding        u4
-     43 pad            5     and rest              44 place            u4  where its account notes it, or 0
-     48 last_price    i8  0 before the first       48 account          i4
-     56 pad            8                           52 session          i4  that entered it
-                                                   56 instrument       i4
+     43 tall     2 x u1  1: a trie                 44 place            u4  where its account notes it, or 0
+     45 stops         u1  1: of triggers; pad 2    48 account          i4
+     48 last_price    i8  0 before the first       52 session          i4  that entered it
+     56 pad            8                           56 instrument       i4
+     64 short    2 x SHORT
     LEVEL  64 bytes, by level id (0 is none)       60 side u1  type u1  time_in_force u1
       0 rank          i8  price as ranked          63 special          u1  1: its EXTRA counts
       8 quantity      i8  lots shown at it
      16 head, tail  2xu4  of the shown orders      ACCOUNT  64 bytes, by account id
      24 node          u4  of the trie, 0: it hangs   0 first   u4  oldest block of its resting orders (0 is none)
      28 instrument    i4     from the root           4 last    u4  newest
-     32 count         u4  orders at it               8 live    u2, filled u2: as a block's, of orders
-     36 side          u1, pad 3                     12 defined u1  1; TRACKED with AccountFlag.TRACK_POSITION; pad 3
+     32 count         u4  orders at it               8 filled  u2  orders[k] was used for k < filled
+     36 side          u1, pad 3                     10 defined u1  1; TRACKED with AccountFlag.TRACK_POSITION; pad 5
      40 hidden_head, hidden_tail, hidden_count      16 orders  12 x u4  slots, older than those in blocks
                     3xu4  slot + 1, slot + 1, orders
      52 pad            4
@@ -33,17 +34,20 @@ every choice of bounds: ``matcher/state.py`` reserves addresses for all of it, a
     NODE  320 bytes, by node id (0 is none)        BLOCK  64 bytes, by block id
       0 bitmap  u8  which children there are         0 following  u4  newer block of the account
       8 base    i8  lowest rank under it             4 preceding  u4  older
-     16 parent  u4  0: the root                      8 live       u2  bit k: orders[k] is at rest
-     20 shift   u1  each child spans 1 << shift     10 filled     u2  orders[k] was used for k < filled
+     16 parent  u4  0: the root                      8 filled     u2  orders[k] was used for k < filled
+     20 shift   u1  each child spans 1 << shift     10 pad         2
      21 pad     43                                  12 orders    13 x u4  slots
      64 child   64 x u4
 
 What few orders and instruments need lies apart, so that the others never touch it: EXTRA by slot, RULES by instrument, and
 ``triggers``, a second INSTRUMENT each whose levels are stop prices: buy stops on its sell side, lowest first, sell stops on its
-buy side. ``expiries`` is a heap of slots by (expiry, order id), ``positions`` a table of the accounts that are tracked.
+buy side. ``blocks_live`` says in two bytes a block which of its ``orders`` are at rest: bit k, orders[k]. ``expiries`` is a
+heap of slots by (expiry, order id), ``positions`` a table of the accounts that are tracked.
 
 Prices are ranked so that the best has the lowest number on both sides: a sell's rank is its price, a buy's is RANKS - price.
 Then one trie, one comparison and one "next" do for both, and no branch asks for the side, which is random.
+
+A side of few levels is no trie but a SHORT, 64 bytes: base i8, keys 7 x u4, levels 7 x u4, best first (``matcher/short.py``).
 
 A trie is path-compressed: a node has two children at least, so a side of n levels has at most n - 1 nodes, whatever its
 prices. A child is ``id << 7 | shift << 1 | is_level``, and 0 where there is none. A resting order has a place with its
@@ -70,6 +74,9 @@ BLOCK_ORDERS: Final = 13
 OWN_ORDERS: Final = 12
 """Orders of an account that are noted with it; more are in blocks."""
 PLACE_BITS: Final = 4
+SHORT_LEVELS: Final = 7
+FEW_LEVELS: Final = 3
+"""A side with more levels than SHORT_LEVELS is a trie, until it has no more than FEW_LEVELS."""
 TRACKED: Final = 3
 """``defined`` of an account whose positions the matcher keeps."""
 TRACKED_ORDER: Final = 1 << 15
@@ -105,6 +112,7 @@ class Listed(IntEnum):
     ELECTED = 5
 
 
+SHORT: Final = np.dtype([("base", "<i8"), ("keys", "<u4", (SHORT_LEVELS,)), ("levels", "<u4", (SHORT_LEVELS,))])
 INSTRUMENT: Final = np.dtype(
     [
         ("best", "<i8", (2,)),
@@ -114,28 +122,12 @@ INSTRUMENT: Final = np.dtype(
         ("defined", "u1"),
         ("state", "u1"),
         ("special", "u1"),
-        ("pad", "u1", (5,)),
+        ("tall", "u1", (2,)),
+        ("stops", "u1"),
+        ("pad", "u1", (2,)),
         ("last_price", "<i8"),
         ("pad_2", "u1", (8,)),
-    ]
-)
-ORDER: Final = np.dtype(
-    [
-        ("order_id", "<i8"),
-        ("client_order_id", "<u8"),
-        ("leaves", "<i8"),
-        ("quantity", "<i8"),
-        ("level", "<u4"),
-        ("following", "<u4"),
-        ("preceding", "<u4"),
-        ("place", "<u4"),
-        ("account", "<i4"),
-        ("session", "<i4"),
-        ("instrument", "<i4"),
-        ("side", "u1"),
-        ("type", "u1"),
-        ("time_in_force", "u1"),
-        ("special", "u1"),
+        ("short", SHORT, (2,)),
     ]
 )
 EXTRA: Final = np.dtype(
@@ -178,6 +170,25 @@ LEVEL: Final = np.dtype(
         ("dark", "<i8"),
     ]
 )
+ORDER: Final = np.dtype(
+    [
+        ("order_id", "<i8"),
+        ("client_order_id", "<u8"),
+        ("leaves", "<i8"),
+        ("quantity", "<i8"),
+        ("level", "<u4"),
+        ("following", "<u4"),
+        ("preceding", "<u4"),
+        ("place", "<u4"),
+        ("account", "<i4"),
+        ("session", "<i4"),
+        ("instrument", "<i4"),
+        ("side", "u1"),
+        ("type", "u1"),
+        ("time_in_force", "u1"),
+        ("special", "u1"),
+    ]
+)
 LISTS: Final = 6
 RULES: Final = np.dtype(
     [
@@ -218,10 +229,9 @@ ACCOUNT: Final = np.dtype(
     [
         ("first", "<u4"),
         ("last", "<u4"),
-        ("live", "<u2"),
         ("filled", "<u2"),
         ("defined", "u1"),
-        ("pad", "u1", (3,)),
+        ("pad", "u1", (5,)),
         ("orders", "<u4", (OWN_ORDERS,)),
     ]
 )
@@ -229,8 +239,8 @@ BLOCK: Final = np.dtype(
     [
         ("following", "<u4"),
         ("preceding", "<u4"),
-        ("live", "<u2"),
         ("filled", "<u2"),
+        ("pad", "u1", (2,)),
         ("orders", "<u4", (BLOCK_ORDERS,)),
     ]
 )
@@ -269,6 +279,7 @@ def pools(bounds: Bounds) -> dict[str, int]:
         "orders": orders,
         "extras": orders,
         "blocks": orders + 1,
+        "blocks_live": orders + 1,
         "nodes": levels + 1,
         "levels": levels + 1,
     }
@@ -289,6 +300,7 @@ POOLS: Final = {
     "orders": ORDER,
     "extras": EXTRA,
     "blocks": BLOCK,
+    "blocks_live": np.dtype("<u2"),
     "nodes": NODE,
     "levels": LEVEL,
 }
@@ -302,7 +314,7 @@ assert max(STATE.fields[name][1] for name in POOLS) < 1 << 31, "Numba reckons th
 
 for _dtype, _size in ((EXTRA, 128), (RULES, 192), (POSITION, 16)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
-for _dtype, _size in ((INSTRUMENT, 64), (ORDER, 64), (LEVEL, 64), (BLOCK, 64), (NODE, 320), (ACCOUNT, 64)):
+for _dtype, _size in ((INSTRUMENT, 192), (ORDER, 64), (LEVEL, 64), (BLOCK, 64), (NODE, 320), (ACCOUNT, 64)):
     assert _dtype.itemsize == _size, (_dtype, _dtype.itemsize)
 assert OWN_ORDERS < BLOCK_ORDERS <= 1 << PLACE_BITS and BLOCK_ORDERS <= 16
 for _name, _at in {"level": 32, "account": 48, "instrument": 56}.items():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from matcher.accounts import rests_at
 from matcher.emit import plain, rejected
 from matcher.ending import take_off
 from matcher.expiry import forget_expiry, next_expiry
@@ -43,8 +44,8 @@ def mass_cancel(state: Any, command: Any) -> None:
 def _cancel_of_account(state: Any, command: Any, account: int) -> int:
     """Those noted with the account, then through its blocks. Where a partner went too, any block may be gone: then again."""
     owner, count, index = state["accounts"][account], 0, 0
-    for index in range(OWN_ORDERS):
-        if owner["live"] >> index & 1 and _is_meant(state, command, int64(owner["orders"][index])):
+    for index in range(min(int64(owner["filled"]), OWN_ORDERS)):
+        if rests_at(state, account, index) and _is_meant(state, command, int64(owner["orders"][index])):
             slot = int64(owner["orders"][index])
             touch(state, int64(state["orders"][slot]["instrument"]))
             count += 1
@@ -55,8 +56,8 @@ def _cancel_of_account(state: Any, command: Any, account: int) -> int:
         following = int64(page["following"])
         index = 0
         while index < BLOCK_ORDERS:
-            if page["live"] >> index & 1 and _is_meant(state, command, int64(page["orders"][index])):
-                slot, alone = int64(page["orders"][index]), page["live"] == 1 << index
+            if int64(state["blocks_live"][block]) >> index & 1 and _is_meant(state, command, int64(page["orders"][index])):
+                slot, alone = int64(page["orders"][index]), int64(state["blocks_live"][block]) == 1 << index
                 touch(state, int64(state["orders"][slot]["instrument"]))
                 count += 1
                 if take_off(state, command, slot, CANCELLED_BY_MASS_CANCEL):

@@ -14,6 +14,7 @@ from matcher.emit import LAST, mark_last
 from matcher.layout import NO_ORDER, RANKS
 from matcher.plain_events import accepted, cancelled, replaced, traded
 from matcher.queues import link, unlink
+from matcher.slots import level_at
 from matcher.terms import is_plain
 from shm.atomics import int64
 from shm.inner import laid_in
@@ -87,7 +88,7 @@ def replace(state: Any, command: Any) -> int:
     order = state["orders"][_slot(command)]
     if _is_special(state, order):
         return LONG_WAY
-    level = state["levels"][order["level"]]
+    level = level_at(state, order["level"])
     price, quantity = command["price"], command["quantity"]
     rank = rank_of(order["side"], price)
     if quantity - (order["quantity"] - order["leaves"]) <= 0:
@@ -123,7 +124,7 @@ def _is_special(state: Any, order: Any) -> bool:
 @laid_in
 def _take_off(state: Any, command: Any, order: Any) -> None:
     """Cancel the plain resting ``order`` and say so."""
-    price = rank_of(order["side"], state["levels"][order["level"]]["rank"])
+    price = rank_of(order["side"], level_at(state, order["level"])["rank"])
     cancelled(state, command, order, price, CANCELLED_BY_CLIENT)
     _unlink(state, state["instruments"][np.uint32(order["instrument"])], order, np.uint32(order["side"]))
     _retire(state, order)
@@ -189,7 +190,7 @@ def _match(state: Any, command: Any, book: Any, order: Any, reach: int) -> bool:
 def _match_level(state: Any, command: Any, book: Any, order: Any, other: int) -> bool:
     """Trade ``order`` against the best level of side ``other``, oldest order first; False at one that is not plain."""
     number = book["levels"][other]
-    level = state["levels"][number]
+    level = level_at(state, number)
     price, slot, leaves = rank_of(other, level["rank"]), level["head"], order["leaves"]
     if level["hidden_count"]:
         return False

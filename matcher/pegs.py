@@ -6,6 +6,7 @@ from matcher.book import next_level
 from matcher.ending import BOOK, take_away
 from matcher.layout import NO_ORDER, RANKS, Listed
 from matcher.lists import first_listed, next_listed
+from matcher.slots import level_at
 from matcher.tell import RESTATED, told
 from matcher.trade import price_of_level
 from shm.atomics import int64
@@ -22,8 +23,8 @@ HIGHEST = RANKS - 1
 def best_shown(state: Any, instrument: int, side: int) -> int:
     """The best price of a side at which lots are shown; 0: there is none."""
     number = int64(state["instruments"][instrument]["levels"][side])
-    while number and state["levels"][number]["quantity"] == 0:
-        number = int64(next_level(state, number))
+    while number and level_at(state, number)["quantity"] == 0:
+        number = int64(next_level(state, state["instruments"][instrument], number))
     return price_of_level(state, number) if number else 0
 
 

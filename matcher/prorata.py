@@ -4,6 +4,7 @@ from typing import Any
 
 from matcher.layout import NO_ORDER
 from matcher.queues import after, first_of
+from matcher.slots import level_at
 from matcher.trade import finish_trade, meet, needs_refill, of_one_owner, prevent, refill_and_tell, tradable, trade
 from shm.atomics import int64
 from shm.inner import inner
@@ -17,7 +18,7 @@ def deal_out(state: Any, command: Any, slot: int, number: int, price: int) -> No
     """One round at the level; where nothing is shown, the first hidden order has its turn."""
     if not _prevent_all(state, command, slot, number):
         return
-    order, level = state["orders"][slot], state["levels"][number]
+    order, level = state["orders"][slot], level_at(state, number)
     if level["count"] == level["hidden_count"]:
         meet(state, command, slot, number, price)
         return
@@ -28,7 +29,7 @@ def deal_out(state: Any, command: Any, slot: int, number: int, price: int) -> No
             at = _give(state, command, slot, at, price, int64(order["leaves"]))
         if at != NO_ORDER and order["leaves"] > 0:
             _deal_shares(state, command, slot, number, price, at)
-    rank = state["levels"][number]["rank"]
+    rank = level_at(state, number)["rank"]
     at = int64(level["head"])
     while at != NO_ORDER and order["leaves"] > 0:
         at = _give(state, command, slot, at, price, int64(order["leaves"]))
@@ -42,7 +43,7 @@ def _prevent_all(state: Any, command: Any, slot: int, number: int) -> bool:
     """Deal with orders of the incoming order's owner; False: then the level may be gone, or the order: look again."""
     if state["extras"][slot]["rule"] == 0:
         return True
-    level = state["levels"][number]
+    level = level_at(state, number)
     at, whole = first_of(level), True
     while at != NO_ORDER and state["orders"][slot]["leaves"] > 0:
         following = after(state, level, at)
@@ -57,7 +58,7 @@ def _prevent_all(state: Any, command: Any, slot: int, number: int) -> bool:
 def _deal_shares(state: Any, command: Any, slot: int, number: int, price: int, first: int) -> None:
     """Each shown part from ``first`` on gets its share of what the order has left now."""
     order, rules = state["orders"][slot], state["rules"][state["orders"][slot]["instrument"]]
-    leaves, total, at = int64(order["leaves"]), int64(state["levels"][number]["quantity"]), first
+    leaves, total, at = int64(order["leaves"]), int64(level_at(state, number)["quantity"]), first
     while at != NO_ORDER:
         share = leaves * tradable(state, at) // total
         if share < rules["minimum_allocation"]:
@@ -79,7 +80,7 @@ def _give(state: Any, command: Any, slot: int, at: int, price: int, quantity: in
 @inner
 def _refill_all(state: Any, command: Any, number: int) -> None:
     """Refill the icebergs that were used up, the first to come first; those refilled go behind all that were there."""
-    level = state["levels"][number]
+    level = level_at(state, number)
     if level["count"] == level["hidden_count"]:
         return
     at, more = int64(level["head"]), int64(level["count"]) - int64(level["hidden_count"])

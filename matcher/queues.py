@@ -10,6 +10,7 @@ import numpy as np
 
 from matcher.book import drop_level, reach_level
 from matcher.layout import NO_ORDER, Where
+from matcher.slots import level_at
 from shm.atomics import int64
 from shm.inner import inner
 from shm.records import OrderFlag
@@ -21,8 +22,8 @@ HIDDEN = int64(OrderFlag.HIDDEN)
 @inner
 def link(state: Any, book: Any, order: Any, slot: int, rank: int) -> None:
     """Put the order, all of it shown, at the back of the queue at ``rank``."""
-    number = reach_level(state, book, order["instrument"], np.uint32(order["side"]), rank)
-    level = state["levels"][number]
+    number = reach_level(state, book, slot, np.uint32(order["side"]), rank)
+    level = level_at(state, number)
     append(state, level, number, order, slot)
     level["count"] += 1
     level["quantity"] += order["leaves"]
@@ -52,7 +53,7 @@ def detach(state: Any, level: Any, order: Any) -> None:
 def unlink(state: Any, book: Any, order: Any, side: int) -> None:
     """Take a plain order out of its level's queue in ``book``; an empty level goes. ``side`` is the level's."""
     number = order["level"]
-    level = state["levels"][number]
+    level = level_at(state, number)
     level["count"] -= 1
     level["quantity"] -= order["leaves"]
     if level["count"] == 0:
@@ -72,8 +73,8 @@ def is_hidden(extra: Any) -> bool:
 def stand(state: Any, book: Any, slot: int, rank: int) -> None:
     """Put the order, which has an EXTRA, into the book at ``rank``: shown, in part, or hidden. A level must be free."""
     order, extra = state["orders"][slot], state["extras"][slot]
-    number = reach_level(state, book, order["instrument"], order["side"], rank)
-    level = state["levels"][number]
+    number = reach_level(state, book, slot, order["side"], rank)
+    level = level_at(state, number)
     extra["where"] = BOOK
     if is_hidden(extra):
         _append_hidden(state, level, number, order, slot)
@@ -94,7 +95,7 @@ def leave_level(state: Any, book: Any, slot: int) -> None:
         unlink(state, book, order, int64(order["side"]))
         return
     number = order["level"]
-    level = state["levels"][number]
+    level = level_at(state, number)
     level["quantity"] -= extra["shown"]
     level["dark"] -= order["leaves"] - extra["shown"]
     if is_hidden(extra):
@@ -111,7 +112,7 @@ def leave_level(state: Any, book: Any, slot: int) -> None:
 def lose_lots(state: Any, slot: int, quantity: int, hidden_first: bool) -> None:
     """The order in the book has ``quantity`` lots fewer: of its shown part, or of the rest first."""
     order, extra = state["orders"][slot], state["extras"][slot]
-    level = state["levels"][order["level"]]
+    level = level_at(state, order["level"])
     order["leaves"] -= quantity
     if not order["special"]:
         level["quantity"] -= quantity
@@ -127,7 +128,7 @@ def lose_lots(state: Any, slot: int, quantity: int, hidden_first: bool) -> None:
 def refill(state: Any, slot: int) -> None:
     """Show the next part of an iceberg whose shown part is used up, at the back of the shown orders."""
     order, extra = state["orders"][slot], state["extras"][slot]
-    level = state["levels"][order["level"]]
+    level = level_at(state, order["level"])
     shown = min(extra["display"], order["leaves"])
     extra["shown"] = shown
     level["quantity"] += shown

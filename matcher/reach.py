@@ -5,6 +5,7 @@ from typing import Any
 from matcher.book import next_level, rank_of
 from matcher.layout import NO_ORDER, RANKS
 from matcher.queues import after, first_of, is_hidden
+from matcher.slots import level_at
 from matcher.trade import breaches, of_one_owner, tradable
 from shm.atomics import int64
 from shm.inner import inner
@@ -46,13 +47,13 @@ def is_enough(state: Any, slot: int, needed: int) -> bool:
     other, reach = 1 - int64(order["side"]), reach_of(state, slot)
     number, left = book["levels"][other], needed
     while number and left > 0:
-        level = state["levels"][number]
+        level = level_at(state, number)
         if level["rank"] > reach or breaches(state, instrument, int64(rank_of(other, level["rank"]))):
             return False
         left = _after_level(state, slot, level, left)
         if left < 0:
             return False
-        number = next_level(state, number)
+        number = next_level(state, book, number)
     return left == 0
 
 

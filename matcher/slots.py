@@ -1,10 +1,16 @@
-"""Where the commands and events lie that a state's rings hold."""
+"""Where levels lie, and the commands and events that a state's rings hold."""
 
 from typing import Any
 
 from shm.atomics import record_at
 from shm.inner import inner
 from shm.records import RECORD_BYTES
+
+
+@inner
+def level_at(state: Any, number: int) -> Any:
+    """The level of this number."""
+    return state["levels"][number]
 
 
 @inner

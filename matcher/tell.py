@@ -6,6 +6,7 @@ from matcher.book import rank_of
 from matcher.emit import about_order, no_resting, open_event
 from matcher.layout import Where
 from matcher.queues import is_hidden
+from matcher.slots import level_at
 from shm.atomics import int64
 from shm.inner import inner
 from shm.records import EventFlag, EventKind, OrderFlag, OrderType
@@ -20,7 +21,7 @@ def standing_price(state: Any, slot: int) -> int:
     """The price at which the order stands, or was last sent or restated with."""
     order, extra = state["orders"][slot], state["extras"][slot]
     if not order["special"] or extra["where"] == BOOK:
-        return int64(rank_of(order["side"], state["levels"][order["level"]]["rank"]))
+        return int64(rank_of(order["side"], level_at(state, order["level"])["rank"]))
     return int64(extra["price"])
 
 

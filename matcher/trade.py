@@ -8,6 +8,7 @@ from matcher.ending import partner_of, retire, take_away, take_off, take_off_par
 from matcher.layout import Where
 from matcher.positions import count_trade, reducible
 from matcher.queues import first_of, lose_lots, refill
+from matcher.slots import level_at
 from matcher.tell import RESTATED, standing_price, told
 from matcher.watch import on_price
 from shm.atomics import int64
@@ -27,7 +28,7 @@ REDUCE_ONLY, BOOK = int64(OrderFlag.REDUCE_ONLY), int64(Where.BOOK)
 def meet(state: Any, command: Any, slot: int, number: int, price: int) -> None:
     """The incoming order meets the first order of the best level: one of the two ends, shrinks, or they trade."""
     order, extra = state["orders"][slot], state["extras"][slot]
-    other = first_of(state["levels"][number])
+    other = first_of(level_at(state, number))
     if extra["rule"] and of_one_owner(state, slot, other):
         prevent(state, command, slot, other)
         return
@@ -162,7 +163,7 @@ def shrink(state: Any, slot: int, quantity: int) -> None:
         return
     order["leaves"] -= quantity
     if extra["where"]:
-        state["levels"][order["level"]]["quantity"] -= quantity
+        level_at(state, order["level"])["quantity"] -= quantity
 
 
 @inner
@@ -186,5 +187,5 @@ def breaches(state: Any, instrument: int, price: int) -> bool:
 @inner
 def price_of_level(state: Any, number: int) -> int:
     """The price in ticks at which orders of the level stand."""
-    level = state["levels"][number]
+    level = level_at(state, number)
     return int64(rank_of(level["side"], level["rank"]))

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from matcher.book import next_level, rank_of
+from matcher.slots import level_at
 from shm.records import Side
 
 
@@ -39,10 +40,10 @@ def copy_levels(state: Any, instrument: int, side: int, rows: Any) -> int:
     """Fill ``rows`` (n x 3, int64) with price, quantity and orders of the best levels; how many there were."""
     number, count = state["instruments"][instrument]["levels"][side], 0
     while number and count < rows.shape[0]:
-        level = state["levels"][number]
+        level = level_at(state, number)
         if level["quantity"]:
             rows[count, 0] = rank_of(side, level["rank"])
             rows[count, 1], rows[count, 2] = level["quantity"], level["count"] - level["hidden_count"]
             count += 1
-        number = next_level(state, number)
+        number = next_level(state, state["instruments"][instrument], number)
     return count

@@ -7,6 +7,7 @@ from matcher.ending import NOWHERE, take_off
 from matcher.layout import NO_ORDER, Listed
 from matcher.lists import first_listed, next_listed
 from matcher.queues import after, first_of
+from matcher.slots import level_at
 from matcher.tell import standing_price
 from shm.atomics import int64
 from shm.inner import inner
@@ -63,7 +64,7 @@ def _side(state: Any, command: Any, book: Any, side: int, which: int) -> int:
     """All levels of one side. Where a partner went too, any level may be gone: then the side is begun again."""
     count, number = 0, int64(book["levels"][side])
     while number:
-        behind = int64(next_level(state, number))
+        behind = int64(next_level(state, book, number))
         taken, linked = _level(state, command, number, which)
         count += taken
         number = int64(book["levels"][side]) if linked else behind
@@ -73,7 +74,7 @@ def _side(state: Any, command: Any, book: Any, side: int, which: int) -> int:
 @inner
 def _level(state: Any, command: Any, number: int, which: int) -> Any:
     """The orders of one level, up to one that had a partner: how many were taken off, and was there such a one?"""
-    level, count = state["levels"][number], 0
+    level, count = level_at(state, number), 0
     slot = first_of(level)
     while slot != NO_ORDER:
         following, reason = after(state, level, slot), _reason(state, command, slot, which)

@@ -7,6 +7,7 @@ from matcher.ending import STOPS, take_away, take_off
 from matcher.layout import NO_ORDER, RANKS, WORST, Listed, Special
 from matcher.lists import delist, enlist, first_listed, next_listed
 from matcher.queues import append
+from matcher.slots import level_at
 from shm.atomics import int64
 from shm.inner import inner
 from shm.reasons import Reason
@@ -78,8 +79,8 @@ def wait_for_stop(state: Any, slot: int, stop_price: int) -> bool:
     rank = rank_of(side, stop_price)
     if state["level_count"] >= state["level_bound"] and find_level(state, triggers, side, rank) == 0:
         return False
-    number = reach_level(state, triggers, order["instrument"], side, rank)
-    level = state["levels"][number]
+    number = reach_level(state, triggers, slot, side, rank)
+    level = level_at(state, number)
     append(state, level, number, order, slot)
     level["count"] += 1
     level["quantity"] += order["leaves"]
@@ -112,7 +113,7 @@ def on_price(state: Any, command: Any, instrument: int, price: int) -> None:
     for side in range(1, -1, -1):  # buy stops stand on the sell side
         reach = rank_of(side, price)
         while triggers["best"][side] <= reach:
-            elect(state, int64(state["levels"][triggers["levels"][side]]["head"]))
+            elect(state, int64(level_at(state, triggers["levels"][side])["head"]))
 
 
 @inner
@@ -152,5 +153,5 @@ def _trail(state: Any, command: Any, slot: int, price: int) -> bool:
 @inner
 def open_watch(state: Any, instrument: int) -> None:
     """A new instrument has no stops."""
-    best = state["triggers"][instrument]["best"]
-    best[0], best[1] = WORST, WORST
+    triggers = state["triggers"][instrument]
+    triggers["best"][0], triggers["best"][1], triggers["stops"] = WORST, WORST, 1

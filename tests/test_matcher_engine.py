@@ -103,3 +103,35 @@ def test_a_damaged_snapshot_is_refused():
 def test_bounds_that_cannot_be_are_named(bounds):
     with pytest.raises(ValueError, match=next(iter(bounds))):
         type(engine())(**bounds)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_a_side_shows_its_prices_in_order_as_it_grows_and_shrinks(side):
+    """A few levels lie in one line, more, or such as lie very far apart, in a trie; and a few again, whichever go."""
+    subject, prices = started(), [500, 3, 1 << 40, 77, 78, 1 << 33, 9, 4_000, 640, 641, 2, 12]
+    for k, price in enumerate(prices):
+        subject.run(new(0, k, side, price, 1))
+        subject.validate()
+    for gone in [*range(2, len(prices), 2), *range(1, len(prices), 2), 0]:
+        book = subject.book(0, 20)
+        shown = [level.price for level in (book.bids if side == BUY else book.asks)]
+        assert shown == sorted(shown, reverse=side == BUY)
+        assert prices[gone] in shown
+        subject.run(cancel(0, gone))
+        subject.validate()
+    assert subject.book(0, 20) == ([], [])
+
+
+@pytest.mark.parametrize("standing", [1, 8, 11])
+def test_an_account_that_enters_and_cancels_again_and_again_is_cancelled_in_order(standing):
+    """However many orders it had, those at rest go in the order in which they came."""
+    subject = started()
+    for k in range(standing):
+        subject.run(new(0, k, BUY, 10, 1))
+    for k in range(100, 160):
+        subject.run(np.concatenate([new(0, k, BUY, 11, 1), cancel(0, k)]))
+        subject.validate()
+    subject.run(new(0, 200, BUY, 11, 1))
+    events = subject.run(mass_cancel(0))
+    assert events["client_order_id"][:-1].tolist() == [*range(standing), 200]
+    subject.validate()
