@@ -20,6 +20,7 @@ from cli.drive import Driver, drive
 from cli.found import find_settings, settings_options
 from cli.frames import Packed
 from cli.output import console, json_option, print_json, progress
+from cli.risk import ask as ask_riskd
 from cli.snapshot import take
 from runtime import kernels
 from runtime.settings import Settings
@@ -72,7 +73,7 @@ def _trade(settings: Settings, hear: Any) -> None:
         **same_bounds(settings),
         durability="memory",
         snapshots={"every_s": 0, "at_stop": False},  # or the start below would have nothing to replay, and compile nothing
-        accounts=[{"name": "warm", "api_key": key, "unset_limits": "unlimited"}],
+        accounts=[{"name": "warm", "api_key": key, "unset_limits": "unlimited"}, {"name": "funded", "funding": "cash"}],
         instruments=[{"symbol": f"WARM{each}"} for each in range(settings.matchers)],
     ) as cluster:
         hear(len(settings.processes()))
@@ -95,6 +96,9 @@ def _send(cluster: "Cluster", key: str, hear: Any) -> None:
         client.mass_cancel()
         for instrument in cluster.settings.instruments:
             ask_book(cluster.settings, instrument.symbol, 1)
+        for question in ("accounts", "positions"):
+            ask_riskd(cluster.settings, question, {})
+        ask_riskd(cluster.settings, "fund", {"account": 1, "symbol": "WARM0", "amount": 1, "by": "warm"})
 
 
 def same_bounds(settings: Settings) -> dict[str, Any]:

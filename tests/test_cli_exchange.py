@@ -16,6 +16,7 @@ from exchange import KEYS, answer, connect, running
 from pinion.errors import LogonRefused
 from pinion.protocol import ReportKind
 from pinion.reasons import Reason
+from runtime.compiling import WORDS
 from shm.journal import JournalReader, Stream, stream_folder
 from shm.records import COMMAND, EVENT, EventKind
 from waiting import wait_until
@@ -184,3 +185,9 @@ def test_down_stops_what_was_not_started_by_up():
         cluster.poll(5)
         assert json.loads(pinion(cluster, down, "--json").stdout) == {"stopped": []}
         assert pinion(cluster, status).exit_code == 1
+
+
+def test_no_kernel_was_compiled_while_clients_waited(exchange):
+    """``pinion warm`` had reached all that the tests above did. The last of this file: it looks back."""
+    lines = [line for log in exchange.logs() for line in log.read_text().splitlines()]
+    assert [line for line in lines if WORDS in line] == []
