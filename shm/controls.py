@@ -94,9 +94,9 @@ class Control(IntEnum):
     """The one that is given, in 10**-price_decimals, 0: none."""
     COLLAR_TICKS = 34
     COLLAR_BASIS_POINTS = 35
-    FUNDS = 40
+    FUNDS = 46
     """Money of a currency that a cash or margin account has. This and LOTS are set by FUND_COMMAND alone."""
-    LOTS = 41
+    LOTS = 47
     """Lots of an instrument that were put into such an account, none of which it bought."""
 
 
