@@ -48,7 +48,7 @@ def show(name: str | None, config: Path | None, data: Path | None, as_json: bool
         held = f"{each['held_buy']:>20,} {each['held_sell']:>20,}"
         click.echo(f"{each['name']:16} {each['kill']:10} {each['open_orders']:>12,} {held}")
         for money in each["funds"]:
-            numbers = "  ".join(f"{name} {money[name]:,}" for name in ("total", "held", "free", "fees"))
+            numbers = "  ".join(f"{name} {value:,}" for name, value in money.items() if name != "currency")
             click.echo(f"  {money['currency']:8} {numbers}")
 
 

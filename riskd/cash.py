@@ -7,6 +7,8 @@ fill, a replace on its way, an end, changes this too; and all of it is a sum, so
 - A cash account's order to buy holds its money and the larger of both fees, with one unit a lot on top where fees are parts of
   the money, for each fill's fee is rounded up. Its order to sell holds lots: those at work to be sold are no longer free; and
   money only where a fee a lot is more than a lot can bring.
+- A margin account's orders of both sides hold the initial margin of their money, and the same fees. What passes then depends on
+  all that it has (riskd/margin.py); an order that can only reduce a position always does.
 - A trade moves its money and both fees; fees go to the venue's account, which is the firm's row. An account without funds has
   none to move, and pays its fee elsewhere.
 """
@@ -17,8 +19,10 @@ import numpy as np
 from numba import njit
 
 from riskd.layout import CURRENCIES, MONEY_BOUND
+from riskd.margin import margin_of, standing
 from riskd.money import INT64_MAX, product
 from riskd.positions import BUY, key_of, mixed_key
+from riskd.switches import reduces_position
 from riskd.usage import Check
 from shm.fees import PER_WHOLE
 from shm.reasons import Reason
@@ -29,7 +33,9 @@ WORST_PRICE_UNKNOWN: Final = Reason.WORST_PRICE_UNKNOWN.value
 INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
 INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
 FUNDS_OVERFLOW: Final = Reason.FUNDS_OVERFLOW.value
-CASH, FUNDED = Check.CASH.value, Check.CASH.value | Check.MARGIN.value
+BELOW_MAINTENANCE_MARGIN: Final = Reason.BELOW_MAINTENANCE_MARGIN.value
+INSUFFICIENT_MARGIN: Final = Reason.INSUFFICIENT_MARGIN.value
+MARGIN, FUNDED = Check.MARGIN.value, Check.CASH.value | Check.MARGIN.value
 SHORT_SELLING: Final = AccountFlag.SHORT_SELLING.value
 PER_LOT: Final = FeeBasis.PER_LOT.value
 AUCTION: Final = EventFlag.AUCTION.value
@@ -75,7 +81,8 @@ def needed(risk: Any, account: int, instrument: int, side: int, working: int, he
     """The money to hold for an order that counts for so many lots and so much money; TOO_MUCH for what no account can have."""
     fees = risk["fees"][instrument]
     basis, rate = fees["fee_basis"], max(int(fees["maker_fee"]), int(fees["taker_fee"]), 0)
-    if side != BUY:
+    margin = risk["accounts"][account]["checks"] & MARGIN != 0
+    if side != BUY and not margin:
         short = max(rate - risk["instruments"][instrument]["tick_value"], 0) if basis == PER_LOT else 0
         found = product(short, working)
         return TOO_MUCH if found < 0 or found > MONEY_BOUND else found
@@ -83,6 +90,8 @@ def needed(risk: Any, account: int, instrument: int, side: int, working: int, he
     if fee > MONEY_BOUND:
         return TOO_MUCH
     rounding = working if basis != PER_LOT and rate > 0 else 0
+    if margin:
+        held = margin_of(held, risk["margins"][instrument]["initial"])
     if held > MONEY_BOUND - fee or held + fee > MONEY_BOUND - rounding:
         return TOO_MUCH
     return held + fee + rounding
@@ -104,6 +113,8 @@ def verdict_of_funds(risk: Any, account: int, instrument: int, side: int, type_:
     at = funds_at(risk, account, risk["instruments"][instrument]["money"], True)
     if at == NO_FUNDS:
         return FUNDS_OVERFLOW
+    if row["checks"] & MARGIN != 0:
+        return _verdict_of_margin(risk, account, instrument, side, at, working, held)
     if side == BUY and not (draft["price"] > 0 and type_ in (LIMIT, MARKET, STOP_LIMIT)):
         return WORST_PRICE_UNKNOWN
     owns = side != BUY and row["flags"] & SHORT_SELLING == 0 and draft["more_lots"] > 0
@@ -117,6 +128,26 @@ def verdict_of_funds(risk: Any, account: int, instrument: int, side: int, type_:
     if coming > 0 and (funds["total"] >= MONEY_BOUND - coming or row["held"][side] >= MONEY_BOUND - coming - funds["total"]):
         return FUNDS_OVERFLOW
     return PASSED
+
+
+@njit(cache=True)
+def _verdict_of_margin(risk: Any, account: int, instrument: int, side: int, at: int, working: int, held: int) -> int:
+    """What reduces passes; anything else asks for the initial margin of all that there is, and works, and of itself."""
+    draft, funds = risk["draft"], risk["funds"][at]
+    after = needed(risk, account, instrument, side, working + draft["more_lots"], held + draft["more_money"])
+    more = after - needed(risk, account, instrument, side, working, held)
+    if after == TOO_MUCH or abs(funds["total"]) >= MONEY_BOUND - max(draft["more_money"], 0):
+        return FUNDS_OVERFLOW
+    if (draft["more_lots"] <= 0 and more <= 0) or reduces_position(
+        risk["positions"][draft["position"]], side, draft["more_lots"]
+    ):
+        return PASSED
+    if draft["reckoned"] == 0:
+        return WORST_PRICE_UNKNOWN
+    equity, initial, maintenance = standing(risk, account, risk["instruments"][instrument]["money"], funds["total"])
+    if equity < maintenance:
+        return BELOW_MAINTENANCE_MARGIN
+    return INSUFFICIENT_MARGIN if more > equity - initial - funds["held"] else PASSED
 
 
 @njit(cache=True)

@@ -11,6 +11,12 @@ COLLARS: Final = {
     Control.COLLAR_BASIS_POINTS: ("collars", "basis_points"),
 }
 """Where an instrument's controls lie, beside its kill switch."""
+MARGINS: Final = {
+    Control.INITIAL_MARGIN: ("initial", "chosen_initial"),
+    Control.MAINTENANCE_MARGIN: ("maintenance", "chosen_maintenance"),
+    Control.MARK_PRICE: ("mark", "chosen_mark"),
+}
+"""Where such a control's value lies in an instrument's record of margins, and what the settings say of it."""
 
 
 def row_of(risk: Any, scope: int, number: int) -> int:
@@ -32,7 +38,9 @@ def set_chosen(risk: Any, scope: int, number: int, control: int, value: int) -> 
     row[at] = value
 
 
-def _where(risk: Any, scope: int, number: int, control: int) -> tuple[Any, int]:
+def _where(risk: Any, scope: int, number: int, control: int) -> tuple[Any, int | str]:
+    if control in MARGINS:
+        return risk["margins"][number], MARGINS[Control(control)][1]
     if scope == Scope.INSTRUMENT:
         return risk["collars"][number]["chosen"], control - Control.COLLAR_REFERENCE
     return risk["chosen"][row_of(risk, scope, number)], control

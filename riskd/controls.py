@@ -9,13 +9,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from riskd.chosen import COLLARS, chosen, row_of, set_chosen
+from riskd.chosen import COLLARS, MARGINS, chosen, row_of, set_chosen
 from riskd.funds import follow_fund
 from riskd.layout import LIMITED
+from riskd.margins import margin_settings, set_margin
 from riskd.positions import account_of_key, instrument_of_key
+from riskd.requests import TICKS_BOUND
 from riskd.state import Array
 from riskd.totals import derive, kept_beside, rebuild
-from runtime.sections import Account, Instrument, Limits
+from runtime.sections import MARGIN_BOUND, Account, Instrument, Limits
 from runtime.settings import Settings
 from shm.controls import (
     GROUP_BOUND,
@@ -50,6 +52,9 @@ HIGHEST: Final = {
     Control.RISING_IDS: 1,
     Control.COLLAR_REFERENCE: int(max(Reference)),
     Control.COLLAR_PRICE: UNLIMITED - 1,
+    Control.INITIAL_MARGIN: MARGIN_BOUND,
+    Control.MAINTENANCE_MARGIN: MARGIN_BOUND,
+    Control.MARK_PRICE: TICKS_BOUND - 1,
     **{control: all_of(control) for control in WORDS},
 }
 """The highest value allowed, where it is not UNLIMITED."""
@@ -59,7 +64,7 @@ CONTROLS_OF: Final = {
     Scope.ACCOUNT: (Control.KILL, *TABLES),
     Scope.GROUP: (Control.KILL, *TOTALS),
     Scope.FIRM: (Control.KILL, *TOTALS, Control.WARN_PERCENT),
-    Scope.INSTRUMENT: (Control.KILL, *COLLARS),
+    Scope.INSTRUMENT: (Control.KILL, *COLLARS, *MARGINS),
     Scope.SESSION: (Control.KILL,),
 }
 
@@ -68,6 +73,8 @@ def value_of(risk: Any, scope: int, number: int, control: int) -> int:
     """The value in force."""
     if scope == Scope.SESSION:
         return int(number in risk["sessions"][: risk["header"]["sessions"]])
+    if control in MARGINS:
+        return int(risk["margins"][number][MARGINS[Control(control)][0]])
     if scope == Scope.INSTRUMENT:
         table, name = COLLARS.get(Control(control), ("instruments", "kill"))
         return int(risk[table][number][name])
@@ -84,6 +91,8 @@ def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
     """Bring a value into force. After a recovery ``rebuild`` is due all the same."""
     if control == Control.KILL:
         _switch(risk, scope, number, value)
+    elif control in MARGINS:
+        set_margin(risk, number, control, value)
     elif control == Control.WARN_PERCENT:
         risk["header"]["warn_percent"] = value
     elif scope == Scope.INSTRUMENT:
@@ -143,7 +152,7 @@ def changes(risk: Any, settings: Settings) -> Iterator[Array]:
         own = names.index(account.group) + 1 if account.group else 0
         yield from _changes(risk, Scope.ACCOUNT, number, {Control.GROUP: own, **_limits(account), **_rules(account)})
     for number, instrument in enumerate(settings.instruments):
-        yield from _changes(risk, Scope.INSTRUMENT, number, _collar(instrument))
+        yield from _changes(risk, Scope.INSTRUMENT, number, {**_collar(instrument), **margin_settings(instrument)})
 
 
 def _changes(risk: Any, scope: Scope, number: int, wanted: dict[Control, int]) -> Iterator[Array]:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from riskd.cash import FUNDED, NO_FUNDS, free_lots, funds_at
+from riskd.cash import FUNDED, MARGIN, NO_FUNDS, free_lots, funds_at
 from riskd.layout import CURRENCIES, MONEY_BOUND
+from riskd.margin import standing
 from riskd.positions import account_of_key, instrument_of_key, place
 from riskd.state import Array
 from runtime.faults import EnvironmentFault, FaultStatus
@@ -83,6 +84,8 @@ def fund_asked(risk: Any, arguments: Mapping[str, Any]) -> Array:
         raise ValueError(f"by = {by!r}: allowed is who asks, in 1 to {size} bytes")
     if not risk["accounts"][account]["checks"] & FUNDED:
         raise ValueError(f'account {account} has funding = "none": only cash and margin accounts have funds')
+    if "symbol" in arguments and risk["accounts"][account]["checks"] & MARGIN:
+        raise ValueError(f"symbol = {arguments['symbol']!r}: lots are put into cash accounts alone; allowed is currency")
     asset = _asset(risk, **{name: arguments[name] for name in ("currency", "symbol") if name in arguments})
     return fund_command(risk, account, asset, amount, by.encode())
 
@@ -108,13 +111,18 @@ def fund_changes(risk: Any, settings: Settings) -> Iterator[Array]:
 
 def funds_of(risk: Any, account: int) -> list[dict[str, Any]]:
     """The money of an account (or, the firm's row, of the venue) by currency, in its smallest unit: what it has, what working
-    orders hold of it, what is free, what it has paid in fees."""
+    orders hold of it, what is free, what it has paid in fees; of a margin account its equity and margins, too."""
     made = []
     for asset, name in enumerate(risk["currencies"]["name"]):
         at = funds_at(risk, account, asset, False)
-        if name and at != NO_FUNDS:
-            total, held, fees = (int(risk["funds"][at][each]) for each in ("total", "held", "fees"))
-            made.append({"currency": name.decode(), "total": total, "held": held, "free": total - held, "fees": fees})
+        if not name or at == NO_FUNDS:
+            continue
+        total, held, fees = (int(risk["funds"][at][each]) for each in ("total", "held", "fees"))
+        row = {"currency": name.decode(), "total": total, "held": held, "free": _have(risk, account, asset)[1], "fees": fees}
+        if risk["accounts"][account]["checks"] & MARGIN:
+            found = (int(each) for each in standing(risk, account, asset, total))
+            row |= zip(("equity", "initial_margin", "maintenance_margin"), found, strict=True)
+        made.append(row)
     return sorted(made, key=lambda each: str(each["currency"]))
 
 
@@ -134,6 +142,9 @@ def _have(risk: Any, account: int, asset: int) -> tuple[int, int]:
     """What there is of an asset, and what of it is free."""
     at = funds_at(risk, account, asset, False)
     total = 0 if at == NO_FUNDS else int(risk["funds"][at]["total"])
+    if asset < CURRENCIES and risk["accounts"][account]["checks"] & MARGIN:
+        equity, initial, _ = (int(each) for each in standing(risk, account, asset, total))
+        return total, equity - initial - (0 if at == NO_FUNDS else int(risk["funds"][at]["held"]))
     if asset < CURRENCIES:
         return total, total - (0 if at == NO_FUNDS else int(risk["funds"][at]["held"]))
     position = place(risk, account, asset - CURRENCIES)

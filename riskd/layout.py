@@ -22,6 +22,7 @@
       sessions     4 x SESSIONS        those whose kill switch is on
       collars     64 x instruments     how far a price may be from which reference
       funds       64 x funds           open-addressing table by (account, asset) of what cash and margin accounts have
+      margins     64 x instruments     what positions of margin accounts ask for, and the price they are marked to
       currencies   8 x CURRENCIES      assets that are money, by number; CURRENCIES + k is lots of instrument k
 
     ORDER                                             POSITION
@@ -267,6 +268,19 @@ FUNDS: Final = np.dtype(
 """``key`` as of a position, with an asset for its instrument; the venue's account is the firm's row. ``total``: money, or lots
 that were put in; ``held``: money of it that working orders may cost; ``given``: what the settings put in; ``fees``: paid."""
 
+MARGINS: Final = np.dtype(
+    [
+        ("initial", "<i8"),
+        ("maintenance", "<i8"),
+        ("mark", "<i8"),
+        ("chosen_initial", "<i8"),
+        ("chosen_maintenance", "<i8"),
+        ("chosen_mark", "<i8"),
+        ("pad", "u1", (16,)),
+    ]
+)
+"""Basis points; ticks, 0 where the last trade's price is the mark. ``chosen_*``: what the settings said last."""
+
 CURRENCY: Final = np.dtype([("name", "S8")])
 
 IDENTITY: Final = np.dtype([("client_order_id", "<u8"), ("account", "<i4"), ("reference", "<u4")])
@@ -302,7 +316,7 @@ WIRING: Final = np.dtype(
 assert (HEADER.itemsize, DRAFT.itemsize, LIMITS.itemsize) == (2 * LINE_BYTES, 3 * LINE_BYTES, 3 * LINE_BYTES)
 assert LIMITS.fields is not None and (LIMITS.fields["maximum_long"][1], LIMITS.fields["second_interval_ns"][1]) == (64, 128)
 assert max(Control) < CONTROLS
-for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, COLLAR, POSITION, ORDER, MARK, FUNDS):
+for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, COLLAR, POSITION, ORDER, MARK, FUNDS, MARGINS):
     assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
 assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
 assert SHARD_BOUND * SLOT_BOUND < 1 << 32
@@ -375,6 +389,7 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("sessions", "<i4", (SESSIONS,)),
             ("collars", COLLAR, (sizes.instruments,)),
             ("funds", FUNDS, (sizes.funds_entries,)),
+            ("margins", MARGINS, (sizes.instruments,)),
             ("currencies", CURRENCY, (CURRENCIES,)),
         ]
     )

@@ -176,12 +176,13 @@ def _passes(risk: Any, row: int, offset: int, used: int, limit: int) -> bool:
     if is_near != (warned >> offset & 1 != 0):
         risk["limits"][row]["warned"] = warned ^ (1 << offset)
         if is_near:
-            _warn(risk, row, offset, used, limit)
+            warn(risk, row, offset, used, limit)
     return False
 
 
 @njit(cache=True)
-def _warn(risk: Any, row: int, offset: int, used: int, limit: int) -> None:
+def warn(risk: Any, row: int, offset: int, used: int, limit: int) -> None:
+    """Note a warning, for the log (``riskd.nearly``)."""
     header = risk["header"]
     warning = risk["warnings"][header["warnings"] & (risk["warnings"].shape[0] - 1)]
     warning["row"], warning["offset"], warning["used"], warning["limit"] = row, offset, used, limit

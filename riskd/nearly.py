@@ -1,9 +1,10 @@
-"""Limits that are nearly used up, in words for the log."""
+"""Limits that are nearly used up, and margins that are, in words for the log."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
 from riskd.layout import WARNINGS
+from riskd.margin import TOO_LOW
 
 LIMITS: Final = (
     "messages_per_second",
@@ -26,6 +27,10 @@ def sentences(risk: Any, told: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for number in range(max(told, count - WARNINGS), count):
         noted = risk["warnings"][number % WARNINGS]
         used, limit = int(noted["used"]), int(noted["limit"])
+        if noted["offset"] == TOO_LOW:
+            name = risk["names"][int(noted["row"])].tobytes().rstrip(b"\0").decode()
+            yield f"account {name} is below its maintenance margin", {"equity": used, "margin": limit, "account": name}
+            continue
         about = {"limit": LIMITS[int(noted["offset"])], "used": used, "of": limit}
         row, bound = int(noted["row"]), int(header["account_bound"])
         if row < bound:

@@ -14,6 +14,7 @@ from riskd.definitions import check_agreement, define, missing
 from riskd.funds import fund_asked, fund_changes
 from riskd.kernel import read_events, run, write
 from riskd.layout import Sizes
+from riskd.margins import margin_accounts, note_low
 from riskd.nearly import sentences
 from riskd.recovery import events_made_again, recorded_commands, recorded_event, recorded_events, recover_shard
 from riskd.requests import rules_command, state_command
@@ -35,6 +36,8 @@ from shm.ring_layout import SNAPSHOT_MARK
 
 SLICE: Final = 1024
 """Messages a slice, about a tenth of a millisecond: the age that a command's time may have."""
+LOOK_EVERY_NS: Final = 1_000_000_000
+"""Between two looks at the margins of accounts that must have some: so late operators may hear that one is too low."""
 POSITIONS_BOUND: Final = 1 << 16
 """Pairs of account and instrument that have ever traded, unless there are more accounts than a quarter of it."""
 
@@ -93,6 +96,8 @@ class Riskd(Agent):
             for command in commands:
                 define(self.risk, shard, command)
 
+        self._watched, self._look_ns = margin_accounts(self.risk), 0
+
     def follow(self, settings: Settings) -> None:
         """Number what the settings say otherwise than at the last start. The accounts are defined."""
         for command in changes(self.risk, settings):
@@ -106,6 +111,9 @@ class Riskd(Agent):
             return self._write_own()
         if self._every_ns and time.monotonic_ns() >= self._due_ns:
             self._snapshot_by_timer()
+        if self._watched and time.monotonic_ns() >= self._look_ns:
+            self._look_ns = time.monotonic_ns() + LOOK_EVERY_NS
+            note_low(self.risk, self._watched)
         handled = run(self.risks, self.wirings, *self._arrays, self.patience, time.time_ns(), SLICE)
         if self.risk["header"]["warnings"] != self._warned:
             self._tell_warnings()

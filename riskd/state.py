@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.layout import LIMITED, WIRING, Sizes, risk_dtype
-from shm.controls import UNLIMITED, WARN_PERCENT, Control
+from shm.controls import MARGIN, UNLIMITED, WARN_PERCENT, Control
 from shm.ring import Ring
 
 HUGE_BYTES: Final = 1 << 21
@@ -32,6 +32,8 @@ def empty_state(sizes: Sizes, seed: int = 0) -> Array:
     for name in ("ticks", "basis_points"):
         risks["collars"][name] = UNLIMITED
     risks["collars"]["chosen"][..., 2:] = UNLIMITED
+    for name in ("initial", "maintenance", "chosen_initial", "chosen_maintenance"):
+        risks["margins"][name] = MARGIN
     free_all_unused(risks[0])
     return risks
 

@@ -33,6 +33,7 @@ def disagreements(settings: "Settings") -> list[str]:
         *_too_many(settings),
         *_money(settings.instruments),
         *_funds(settings),
+        *_margins(settings.instruments),
         *_endpoints(settings),
         *_paths(settings),
         *_journal(settings),
@@ -123,6 +124,8 @@ def _funds(settings: "Settings") -> Iterator[str]:
             given = [name for name, _ in getattr(account, key)]
             if given and account.funding == "none":
                 yield f'accounts[{number}].{key}: with funding = "none" there is nothing to give; allowed is funding = "cash"'
+            if key == "lots" and given and account.funding == "margin":
+                yield f'accounts[{number}].lots: with funding = "margin" there are none; allowed is funding = "cash"'
             for name in given:
                 if name not in known:
                     yield f"accounts[{number}].{key}: {name}; allowed are those of instruments: {', '.join(known) or 'none'}"
@@ -133,6 +136,15 @@ def _funds(settings: "Settings") -> Iterator[str]:
     for item in settings.instruments:
         if item.fee_basis == "basis_points" and max(item.maker_fee, item.taker_fee) > PER_WHOLE:
             yield f"instruments: the fees of {item.symbol}; allowed with funding are up to {PER_WHOLE}, all of the money"
+
+
+def _margins(instruments: tuple[Instrument, ...]) -> Iterator[str]:
+    for item in instruments:
+        if item.maintenance_margin > item.initial_margin:
+            yield (
+                f"instruments.maintenance_margin = {item.maintenance_margin} (of {item.symbol}): allowed is up to its "
+                f"initial_margin, {item.initial_margin}"
+            )
 
 
 def _decimals(item: Instrument) -> int:

@@ -151,6 +151,7 @@ _MARKET: Final = """
 # Fees are hundredths of a basis point of a trade's money (basis_points) or money a lot (per_lot); below 0 a rebate.
 # riskd's collar: an order's price may be so many ticks, and so many basis points, from a reference, which is the "last" trade
 # (before the first one collar_price), or collar_price, "given" in 10**-price_decimals. Without one nothing new is taken.
+# Margins are basis points of the money of positions and orders, which margin accounts must have.
 [[instruments]]
 symbol = "ACME"
 currency = "USD"
@@ -166,6 +167,8 @@ collar_reference = "none"
 collar_price = 0
 collar_ticks = "unlimited"
 collar_basis_points = "unlimited"
+initial_margin = 10000
+maintenance_margin = 10000
 
 [[instruments]]
 symbol = "GEAR"
@@ -217,6 +220,7 @@ messages_per_minute = "unlimited"
 # track_position lets the account send reduce-only orders.
 # With funding = "cash" its orders hold what they may cost, fees included, and it sells what it has, unless short_selling. It is
 # given funds, money in the smallest unit, and lots at the first start, and later what was added here; nothing is taken away.
+# With funding = "margin" it must have the margins of its positions and orders.
 [[accounts]]
 name = "alice"
 api_key = "change-me-alice"

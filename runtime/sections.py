@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from runtime.rules import AccountNames, Amounts, Boolean, Cores, Integer, Limit, Number, Rule, Tcp, Text, Url, Word, Words
-from shm.controls import UNLIMITED, WARN_PERCENT, Control, all_of, words_of
+from shm.controls import MARGIN, UNLIMITED, WARN_PERCENT, Control, all_of, words_of
 from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
 
 INT32_MAX: Final = 2**31 - 1
@@ -15,6 +15,8 @@ INT64_MAX: Final = 2**63 - 1
 SIDES, TYPES, TIMES = (
     words_of(each, all_of(each)) for each in (Control.ALLOWED_SIDES, Control.ALLOWED_TYPES, Control.ALLOWED_TIMES)
 )
+MARGIN_BOUND: Final = MARGIN
+"""Basis points."""
 AMOUNT: Final = Limit(INT64_MAX)
 RATE: Final = Limit(10**9)
 REFERENCE: Final = Text(
@@ -167,6 +169,10 @@ class Instrument:
     collar_ticks: int | str = setting("unlimited", AMOUNT)
     """So far a price may be from the reference."""
     collar_basis_points: int | str = setting("unlimited", AMOUNT)
+    initial_margin: int = setting(MARGIN, Integer(0, MARGIN_BOUND))
+    """Basis points of its money that margin accounts must have for what they trade next."""
+    maintenance_margin: int = setting(MARGIN, Integer(0, MARGIN_BOUND))
+    """The same for what they hold; with less they may only reduce."""
 
     def width(self, name: str) -> int:
         """``collar_ticks`` or ``collar_basis_points`` as riskd counts it."""
@@ -265,12 +271,13 @@ class Account(Limits):
     """What its orders do, where they do not say it themselves, instead of trading with another of its own or its group."""
     self_trade_group: int = setting(0, Integer(0, INT32_MAX))
     """Accounts of one group above 0 are one owner; its orders may name another."""
-    funding: str = setting("none", Word(("none", "cash")))
-    """Whether its orders must be paid for out of ``funds``, and its sales come out of what it has. Set once."""
+    funding: str = setting("none", Word(("none", "cash", "margin")))
+    """``cash``: orders are paid for out of ``funds``, and sales come out of what it has; ``margin``: it must have the margins
+    of its positions and orders. Set once."""
     funds: tuple[tuple[str, int], ...] = setting((), Amounts("CURRENCY = money in its smallest unit"))
     """What it is given at the first start; what is more at a later one is given then. Never less."""
     lots: tuple[tuple[str, int], ...] = setting((), Amounts("SYMBOL = lots of it"))
-    """The same, of instruments."""
+    """The same, of instruments; cash accounts only."""
     short_selling: bool = setting(False, Boolean())
     """With funds: sell more than it has, too."""
     track_position: bool = setting(False, Boolean())

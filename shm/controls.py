@@ -44,6 +44,8 @@ LOTS has its ``instrument`` instead."""
 UNLIMITED: Final = 2**63 - 1
 """The value of a limit that never binds."""
 WARN_PERCENT: Final = 80
+MARGIN: Final = 10_000
+"""Of an instrument that is not given one: all of the money."""
 SETTINGS: Final = b"settings"
 GROUP_BOUND: Final = 256
 """Groups are numbered from 1, below it; 0 is none."""
@@ -94,6 +96,11 @@ class Control(IntEnum):
     """The one that is given, in 10**-price_decimals, 0: none."""
     COLLAR_TICKS = 34
     COLLAR_BASIS_POINTS = 35
+    INITIAL_MARGIN = 43
+    MAINTENANCE_MARGIN = 44
+    """Of an instrument: basis points of the money of positions, and of orders, of margin accounts."""
+    MARK_PRICE = 45
+    """Of an instrument: ticks at which positions of margin accounts are marked; 0: the last trade's."""
     FUNDS = 46
     """Money of a currency that a cash or margin account has. This and LOTS are set by FUND_COMMAND alone."""
     LOTS = 47

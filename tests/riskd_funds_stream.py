@@ -10,11 +10,12 @@ import riskd_stream
 from riskd.cash import free_lots
 from riskd.funds import assets, currency_number, follow_fund, fund_command
 from riskd.layout import CURRENCIES
+from riskd.margins import standings
 from riskd.positions import place
 from riskd.totals import derive
 from riskd_funds_twin import FundedReference
 from riskd_stream import ACCOUNTS, INSTRUMENTS, SHARDS, SLOTS, Stream
-from shm.controls import FUND_COMMAND
+from shm.controls import FUND_COMMAND, Control, Scope
 from shm.records import AccountFlag, FeeBasis
 
 FEES = [
@@ -30,16 +31,17 @@ SHORT = {2}
 class FundsStream(Stream):
     """``funded`` are the accounts that have funds; the others sell them what nobody has put in."""
 
-    def __init__(self, seed: int, funded: set[int]) -> None:
+    def __init__(self, seed: int, funded: set[int], margin: set[int]) -> None:
         super().__init__(seed)
         more = {"funded": funded, "short": SHORT & funded, "fees": FEES, "currencies": MONEYS}
         self.twin: Any = FundedReference(SHARDS, SLOTS, ACCOUNTS, INSTRUMENTS, **more)
+        self.twin.margin = margin
         for instrument, (basis, maker, taker) in enumerate(FEES):
             fees = self.rig.risk["fees"][instrument]
             fees["fee_basis"], fees["maker_fee"], fees["taker_fee"] = basis, maker, taker
             self.rig.risk["instruments"][instrument]["money"] = currency_number(self.rig.risk, MONEYS[instrument].encode())
         for account in funded:
-            self.rig.risk["accounts"][account]["flags"] |= AccountFlag.CASH
+            self.rig.risk["accounts"][account]["flags"] |= AccountFlag.MARGIN if account in margin else AccountFlag.CASH
             self.rig.risk["accounts"][account]["flags"] |= AccountFlag.SHORT_SELLING if account in SHORT else 0
             derive(self.rig.risk, account)
             for instrument in range(len(INSTRUMENTS)):
@@ -51,7 +53,7 @@ class FundsStream(Stream):
         if self.twin.spare(account, currency) + money >= 0:
             self.put_in(fund_command(risk, account, currency_number(risk, currency.encode()), money, b"test"))
             self.twin.fund(account, currency, money)
-        if self.twin.free_lots(account, instrument) + lots >= 0:
+        if account not in self.twin.margin and self.twin.free_lots(account, instrument) + lots >= 0:
             self.put_in(fund_command(risk, account, CURRENCIES + instrument, lots, b"test"))
             self.twin.lots[account, instrument] = self.twin.lots.get((account, instrument), 0) + lots
 
@@ -64,6 +66,10 @@ class FundsStream(Stream):
         draw, funded = self.random, sorted(self.twin.funded)
         if draw.random() < 0.3:
             return super().set_something()
+        if draw.random() < 0.3:
+            control = draw.choice((Control.INITIAL_MARGIN, Control.MAINTENANCE_MARGIN, Control.MARK_PRICE))
+            value = draw.choice((0, 99, 120) if control == Control.MARK_PRICE else (1000, 3333, 10_000))
+            return self.put(Scope.INSTRUMENT, draw.randrange(len(INSTRUMENTS)), control, value)
         amounts = (0, 500, 10**5, 10**7, -100, -(10**4), -(10**6))
         return self.fund(draw.choice(funded), draw.randrange(len(INSTRUMENTS)), draw.choice(amounts), draw.choice((0, 20, -9)))
 
@@ -89,16 +95,20 @@ class FundsStream(Stream):
             asset, sums = currency_number(risk, currency.encode()), 0
             for account in twin.funded:
                 mine = found[account, asset]
-                assert mine["total"] == twin.money[account, currency] >= 0
+                assert mine["total"] == twin.money[account, currency]
                 assert mine["held"] == twin.held_funds(account, currency) >= 0
                 assert mine["fees"] == twin.paid.get((account, currency), 0)
-                waits = any(order.pending for order in twin.orders.values() if order.account == account)
-                assert waits or mine["held"] <= mine["total"]
                 sums += int(mine["total"])
+                if account in twin.margin:
+                    standing = [each[1:4] for each in standings(risk, account) if each[0] == asset]
+                    assert standing == [twin.standing(account, currency)]
+                    continue
+                waits = mine["total"] >= 0 and any(order.pending for order in twin.orders.values() if order.account == account)
+                assert waits or mine["held"] <= mine["total"]
             venue = int(found[bound, asset]["total"]) if (bound, asset) in found else 0
             assert venue == twin.venue[currency]
             assert sums + venue + self.money_of_others(currency) == twin.put_in[currency]
-        for account in twin.funded - SHORT:
+        for account in twin.funded - SHORT - twin.margin:
             for instrument in range(len(INSTRUMENTS)):
                 at = place(risk, account, instrument)
                 assert free_lots(risk, account, instrument, at) == twin.free_lots(account, instrument) >= 0
@@ -113,9 +123,9 @@ class FundsStream(Stream):
         return total
 
 
-def go(seed: int, steps: int, funded: set[int]) -> FundsStream:
+def go(seed: int, steps: int, funded: set[int], margin: set[int]) -> FundsStream:
     """A whole run, settled at the end: then nothing is held."""
-    stream = FundsStream(seed, funded)
+    stream = FundsStream(seed, funded, margin)
     for _ in range(steps):
         stream.step()
     stream.settle()
@@ -126,5 +136,5 @@ def go(seed: int, steps: int, funded: set[int]) -> FundsStream:
 
 
 if __name__ == "__main__":
-    done = go(int(sys.argv[1]), int(sys.argv[2]), {0, 1, 2, 3, 4})
+    done = go(int(sys.argv[1]), int(sys.argv[2]), {0, 1, 2, 3}, {0, 3})
     sys.stdout.write(f"{dict(done.verdicts)}\n")

@@ -1,4 +1,4 @@
-"""Cash accounts: money and lots are held at the worst that an order may cost, and given back to the last unit."""
+"""Cash and margin accounts: money and lots are held at the worst that an order may cost, and given back to the last unit."""
 
 import os
 import subprocess
@@ -11,11 +11,14 @@ import pytest
 import riskd_funds_stream
 import riskd_rig as rig
 from riskd.cash import TOO_MUCH, fee_of
+from riskd.controls import put
 from riskd.funds import currency_number, follow_fund, fund_asked, fund_command, funds_of, put_in
 from riskd.layout import CURRENCIES
+from riskd.margins import margin_accounts, note_low
+from riskd.nearly import sentences
 from riskd.totals import derive
 from riskd_reference import SimpleMatcher
-from shm.controls import FUND_COMMAND
+from shm.controls import FUND_COMMAND, Control, Scope
 from shm.fees import fee
 from shm.reasons import Reason
 from shm.records import AccountFlag, FeeBasis, OrderType, Side, TimeInForce
@@ -70,9 +73,10 @@ class Desk:
 @pytest.mark.parametrize("offset", range(4))
 def test_kernel_and_twin_agree_and_nothing_is_made_or_lost(seed: int, offset: int) -> None:
     """All accounts have funds, or two of them: at every event what there is is what was put in, fees included."""
-    done = riskd_funds_stream.go(100 * seed + offset, 60, {0, 1, 2, 3, 4} if offset % 2 else {1, 3})
-    assert {"insufficient_funds", "insufficient_position", "worst_price_unknown", "none"} <= set(done.verdicts)
+    funded, margin = [({0, 1, 2, 3, 4}, set()), ({1, 3}, set()), ({0, 1, 2, 3}, {0, 3}), ({0, 1}, {0, 1})][offset]
+    done = riskd_funds_stream.go(100 * seed + offset, 40, funded, margin)
     assert any(done.twin.venue.values())
+    assert {"insufficient_funds", "insufficient_position", "insufficient_margin"} & set(done.verdicts)
 
 
 @pytest.mark.parametrize(("switch", "steps"), [("NUMBA_DISABLE_JIT", 30), ("NUMBA_BOUNDSCHECK", 60)])
@@ -162,6 +166,78 @@ def test_fees_are_those_of_the_books(seed: int) -> None:
                 right = fee(basis, rate, size, size)
                 found = fee_of(basis, rate, size, size)
                 assert found == right or (found == TOO_MUCH and abs(right) > 2**61), (basis, rate, size)
+
+
+def margin_desk() -> Desk:
+    """Account 0 must have a tenth of what it trades next, and a twentieth of what it holds; fees are nothing."""
+    desk = Desk(maker=0, taker=0)
+    desk.risk["accounts"][0]["flags"] = AccountFlag.MARGIN
+    derive(desk.risk, 0)
+    put(desk.risk, Scope.INSTRUMENT, 0, Control.INITIAL_MARGIN, 1000)
+    put(desk.risk, Scope.INSTRUMENT, 0, Control.MAINTENANCE_MARGIN, 500)
+    desk.fund(0, 1000)
+    return desk
+
+
+def test_a_margin_account_trades_on_a_part_of_the_money() -> None:
+    """Orders count with their initial margin, positions at the mark; what it owes is no obstacle, and a profit is margin."""
+    desk = margin_desk()
+    assert desk.order(0, 101, 100) is Reason.INSUFFICIENT_MARGIN
+    assert desk.order(0, 60, 100) is Reason.NONE
+    assert desk.order(0, 41, 100) is desk.order(0, 41, 100, **SELL) is Reason.INSUFFICIENT_MARGIN
+    assert desk.order(2, 60, 100, **SELL) is Reason.NONE
+    assert desk.has(0) == (1000 - 6000, 0)
+    assert desk.order(0, 41, 100) is Reason.INSUFFICIENT_MARGIN
+    assert desk.order(0, 60, 100, **SELL) is Reason.NONE, "it can only reduce"
+    assert desk.order(0, 10, 100, **SELL) is Reason.INSUFFICIENT_MARGIN, "600 of position, and 600 and 100 of orders"
+
+
+def test_a_mark_that_is_given_counts_instead_of_the_last_price() -> None:
+    """Of equity and of margins; set back to 0, the last price counts again."""
+    desk = margin_desk()
+    assert desk.order(2, 60, 100, **SELL) is desk.order(0, 60, 100) is Reason.NONE
+    put(desk.risk, Scope.INSTRUMENT, 0, Control.MARK_PRICE, 110)
+    (found,) = funds_of(desk.risk, 0)
+    assert (found["equity"], found["initial_margin"], found["maintenance_margin"], found["free"]) == (1600, 660, 330, 940)
+    put(desk.risk, Scope.INSTRUMENT, 0, Control.MARK_PRICE, 0)
+    with pytest.raises(ValueError, match="what is free, 400,"):
+        fund_command(desk.risk, 0, desk.usd, -401, b"test")
+
+
+def test_below_maintenance_an_account_may_only_reduce_and_operators_hear_of_it_once() -> None:
+    """And again only after it was above."""
+    desk = margin_desk()
+    assert desk.order(2, 100, 100, **SELL) is desk.order(0, 100, 100) is Reason.NONE
+    note_low(desk.risk, margin_accounts(desk.risk))
+    assert not list(sentences(desk.risk, 0))
+    put(desk.risk, Scope.INSTRUMENT, 0, Control.MARK_PRICE, 94)
+    for _ in range(2):
+        note_low(desk.risk, margin_accounts(desk.risk))
+    ((sentence, about),) = sentences(desk.risk, 0)
+    assert "is below its maintenance margin" in sentence and (about["equity"], about["margin"]) == (400, 470)
+    assert desk.order(0, 1, 1) is desk.order(0, 101, 200, **SELL) is Reason.BELOW_MAINTENANCE_MARGIN
+    assert desk.order(0, 100, 94, **SELL) is Reason.NONE
+    put(desk.risk, Scope.INSTRUMENT, 0, Control.MARK_PRICE, 96)
+    note_low(desk.risk, margin_accounts(desk.risk))
+    put(desk.risk, Scope.INSTRUMENT, 0, Control.MARK_PRICE, 90)
+    note_low(desk.risk, margin_accounts(desk.risk))
+    assert len(list(sentences(desk.risk, 0))) == 2
+
+
+def test_a_margin_that_is_set_while_orders_work_is_what_they_hold() -> None:
+    """Up and down again."""
+    desk = margin_desk()
+    assert desk.order(0, 60, 100) is Reason.NONE
+    for rate, held in ((2000, 1200), (333, 200), (1000, 600)):
+        put(desk.risk, Scope.INSTRUMENT, 0, Control.INITIAL_MARGIN, rate)
+        assert desk.has(0) == (1000, held)
+    assert desk.send(rig.cancel(0, 1)) is Reason.NONE
+    assert desk.has(0) == (1000, 0)
+
+
+def test_before_the_first_price_a_margin_account_must_give_one() -> None:
+    """A market order has none."""
+    assert margin_desk().order(0, 1, 0, **MARKET) is Reason.WORST_PRICE_UNKNOWN
 
 
 WRONG = {

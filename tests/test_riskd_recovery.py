@@ -33,7 +33,7 @@ from shm.ring_layout import FIRST_READER, PUBLISHED
 ACCOUNTS = [Account(name=f"a{k}", unset_limits="unlimited", maximum_quantity=100, maximum_open_orders=12) for k in range(2)]
 ACCOUNTS += [replace(ACCOUNTS[0], name="a2", self_trade_rule="decrement", self_trade_group=3)]
 ACCOUNTS += [replace(ACCOUNTS[0], name="a3", track_position=True)]
-ACCOUNTS[1] = replace(ACCOUNTS[1], funding="cash")
+ACCOUNTS[1], ACCOUNTS[3] = replace(ACCOUNTS[1], funding="cash"), replace(ACCOUNTS[3], funding="margin")
 KINDS = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PEGGED_BID)
 """Those with a limit: what others hold depends on which trade riskd had read last."""
 SET = (
@@ -43,6 +43,7 @@ SET = (
     (Scope.FIRM, 0, Control.MAXIMUM_LONG, 10**9),
     (Scope.INSTRUMENT, 1, Control.COLLAR_REFERENCE, Reference.GIVEN),
     (Scope.INSTRUMENT, 1, Control.COLLAR_PRICE, 100),
+    (Scope.INSTRUMENT, 1, Control.INITIAL_MARGIN, 2500),
 )
 """Group and firm have limits that never bind, so what they use is kept; and there is a collar that never binds."""
 INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k, maker_fee=-90, taker_fee=20_000 + k) for k in range(4)]
@@ -75,14 +76,16 @@ class Life:
             for command in whole:
                 define(self.made.risk, shard, command)
             derive(self.made.risk, 1)
+            derive(self.made.risk, 3)
             state = self.made.risk["shards"][shard]
             state["sequence"] = state["published"] = len(whole)
             self.record(shard)
 
     def funds(self) -> Iterator[Any]:
-        """Money, and lots of an instrument of each shard, for the account that must have them."""
-        for asset in (currency_number(self.made.risk, b"USD"), CURRENCIES, CURRENCIES + 1):
-            yield fund_command(self.made.risk, 1, asset, 20_000, b"test")
+        """Money, and lots of an instrument of each shard, for the accounts that must have them."""
+        usd = currency_number(self.made.risk, b"USD")
+        for account, asset in ((1, usd), (1, CURRENCIES), (1, CURRENCIES + 1), (3, usd)):
+            yield fund_command(self.made.risk, account, asset, 20_000, b"test")
 
     def send(self) -> None:
         """Requests of all kinds to both gateways."""
@@ -272,8 +275,9 @@ def check_holds(risk: Any) -> None:
         open_lots[account, instrument, side] += working
     for account in range(4):
         assert risk["accounts"][account]["held"].tolist() == [held[account, 0], held[account, 1]]
-    funds = [needed(risk, 1, each[2], each[3], each[7], each[8]) for each in mine if each[0] == 1]
-    assert assets(risk)[1, 0]["held"] == sum(funds)
+    for account in (1, 3):
+        funds = [needed(risk, account, each[2], each[3], each[7], each[8]) for each in mine if each[0] == account]
+        assert assets(risk)[account, 0]["held"] == sum(funds)
     for (account, instrument), fields in riskd_stream.positions_of(risk).items():
         assert fields[2:4] == (open_lots[account, instrument, 0], open_lots[account, instrument, 1])
 
@@ -359,7 +363,7 @@ def test_a_slot_in_use_that_no_event_frees_stops_recovery() -> None:
         int(life.commands[0][-1]["sequence"]) << 24 | int(life.commands[0][-2]["order_id"]) & 0xFFFFFF
     )
     life.match(0, 100)
-    with pytest.raises(EnvironmentFault, match=f"stopped at command {8 + len(SET) + 3} of shard 0"):
+    with pytest.raises(EnvironmentFault, match=f"stopped at command {8 + len(SET) + 4} of shard 0"):
         life.lose_power(0.0)
 
 
