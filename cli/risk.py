@@ -14,9 +14,10 @@ from cli.book import ANSWER_WITHIN_S, instrument_number
 from cli.found import find_settings, settings_options
 from cli.output import Failure, json_option, print_json
 from cli.risk_log import read_log
+from cli.risk_words import value_of, word
 from runtime import control
 from runtime.settings import Settings
-from shm.controls import RISK_COMMAND, UNLIMITED, WORDS, Control, Kill, Reference, Scope, all_of, bits_of, words_of
+from shm.controls import PERMIT_BITS, RISK_COMMAND, Control, Kill, Scope
 
 SCOPES: Final = tuple(scope.name.lower() for scope in Scope)
 CONTROLS: Final = tuple(each.name.lower() for each in Control if each not in (Control.KILL, Control.FUNDS, Control.LOTS))
@@ -70,7 +71,7 @@ def show(scope: str, name: str | None, config: Path | None, data: Path | None, a
         return
     for row in found:
         live = row.get("settings", row["value"]) != row["value"]
-        click.echo(f"{row['control']:24} {word(row['control'], row['value'])}" + ("  (set live)" if live else ""))
+        click.echo(f"{row['control']:24} {word(row['control'], row['value'], settings)}" + ("  (set live)" if live else ""))
 
 
 @risk.command("set")
@@ -85,7 +86,8 @@ def set_command(
     """Set a control: [NAME] CONTROL VALUE, the value counted as in the settings, or "unlimited", or "settings".
 
     "settings" goes back to what the settings said at the last start. The control group has a group's name, or "none";
-    allowed_sides, allowed_types and allowed_times some words with commas between them, or "all", or "none".
+    allowed_sides, allowed_types, allowed_times and allowed_gateways some words with commas between them, or "all", or
+    "none"; allowed_instruments "all" or "none", and instrument one by name that is allowed or refused all the same, or unset.
 
     \b
     Example:
@@ -93,6 +95,7 @@ def set_command(
       pinion risk set account alice maximum_notional settings
       pinion risk set account alice group desk
       pinion risk set account alice allowed_types limit,market
+      pinion risk set account alice instrument ACME=refused
       pinion risk set instrument ACME collar_reference last
       pinion risk set instrument ACME collar_basis_points 500
     """
@@ -100,9 +103,9 @@ def set_command(
     if len(words) != (2 if scope == "firm" else 3):
         raise click.UsageError("give " + ("" if scope == "firm" else "NAME ") + "CONTROL VALUE")
     about = thing(settings, scope, None if scope == "firm" else words[0])
-    if words[-2] == "kill":
-        raise click.UsageError("a kill switch is set by pinion risk kill and pinion risk release")
-    asked = {**about, "control": words[-2], "value": _value(settings, words[-2], words[-1]), "by": by or somebody()}
+    if words[-2] in ("kill", "latch"):
+        raise click.UsageError(f"a {words[-2]} is no limit: it is set by pinion risk kill and pinion risk release")
+    asked = {**about, "control": words[-2], "value": value_of(words[-2], words[-1], settings), "by": by or somebody()}
     done(settings, about, asked, as_json)
 
 
@@ -146,7 +149,7 @@ def kill(
 @settings_options
 @json_option
 def release(scope: str, name: str | None, by: str | None, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Lift a kill switch.
+    """Lift a kill switch, and the latch of an account that has repeated an order too often.
 
     \b
     Example:
@@ -154,7 +157,9 @@ def release(scope: str, name: str | None, by: str | None, config: Path | None, d
     """
     settings = find_settings(config, data)
     about = thing(settings, scope, name)
-    done(settings, about, {**about, "control": "kill", "value": 0, "by": by or somebody()}, as_json)
+    on = {row["control"] for row in ask(settings, "risk", about) if row["control"] in ("kill", "latch") and row["value"]}
+    for each in [each for each in ("latch", "kill") if each in on] or ["kill"]:
+        done(settings, about, {**about, "control": each, "value": 0, "by": by or somebody()}, as_json)
 
 
 @risk.command()
@@ -175,7 +180,7 @@ def log(last: int, config: Path | None, data: Path | None, as_json: bool) -> Non
         print_json(rows)
         return
     for row in rows:
-        values = [word(row["control"], row[name]) for name in ("before", "after")]
+        values = [word(row["control"], row[name], settings) for name in ("before", "after")]
         control = f"{row['control']} {row['asset']}".strip()
         click.echo(f"{row['time']}  {row['who']:24} {row['scope']} {row['name']}: {control} {' -> '.join(values)}")
 
@@ -203,25 +208,14 @@ def ask(settings: Settings, command: str, arguments: dict[str, Any]) -> Any:
         raise Failure(str(error)) from error
 
 
-def word(name: str, value: int) -> str:
-    """A control's value for people."""
-    if name == "kill":
-        return Kill(value).name.lower()
-    if name == "collar_reference":
-        return Reference(value).name.lower()
-    if Control[name.upper()] in WORDS:
-        return ",".join(words_of(Control[name.upper()], value)) or "none"
-    return "unlimited" if value == UNLIMITED else str(value)
-
-
 def done(settings: Settings, about: dict[str, Any], asked: dict[str, Any], as_json: bool) -> None:
     """Ask riskd, wait until it is numbered, and print what is in force then."""
     told = numbered(settings, "risk-set", asked)
-    found = next(row for row in ask(settings, "risk", about) if row["control"] == asked["control"])
+    found = _in_force(settings, about, asked)
     if as_json:
         print_json({**about, **found, **told})
     else:
-        click.echo(f"{asked['control']} is {word(found['control'], found['value'])}")
+        click.echo(f"{asked['control']} is {word(found['control'], found['value'], settings)}")
 
 
 def numbered(settings: Settings, command: str, asked: dict[str, Any]) -> dict[str, Any]:
@@ -235,26 +229,13 @@ def numbered(settings: Settings, command: str, asked: dict[str, Any]) -> dict[st
     return told
 
 
-def _value(settings: Settings, name: str, text: str) -> int | str:
-    if name == "group" and text != "settings":
-        return 0 if text == "none" else _place(settings, "group", text) + 1
-    if name.startswith("allowed_") and name.upper() in Control.__members__ and text != "settings":
-        return _bits(Control[name.upper()], text)
-    if name == "collar_reference" and text != "settings":
-        known = [each.name.lower() for each in Reference]
-        if text not in known:
-            raise click.UsageError(f"collar_reference {text}: allowed is one of {', '.join(known)}")
-        return known.index(text)
-    return int(text) if text.lstrip("-").isdigit() else text
-
-
-def _bits(control: Control, text: str) -> int:
-    known = words_of(control, all_of(control))
-    words = known if text == "all" else () if text == "none" else tuple(text.split(","))
-    wrong = [each for each in words if each not in known]
-    if wrong:
-        raise click.UsageError(f"{control.name.lower()} {wrong[0]}: allowed are all, none, or some of {','.join(known)}")
-    return bits_of(control, words)
+def _in_force(settings: Settings, about: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The control's row; of instruments that of the one named, which has none once it is unset."""
+    rows: list[dict[str, Any]] = [row for row in ask(settings, "risk", about) if row["control"] == asked["control"]]
+    if asked["control"] == "instrument":
+        instrument = asked["value"] >> PERMIT_BITS
+        rows = [row for row in rows if row["value"] >> PERMIT_BITS == instrument]
+    return rows[0] if rows else {"control": asked["control"], "value": asked["value"]}
 
 
 def _place(settings: Settings, scope: str, name: str) -> int:

@@ -1,5 +1,7 @@
 """Whether a request may pass: one verdict, by checks in the order of the reason codes, so that it never depends on the mood.
 
+The last is whether the account repeats itself, for that counts orders which nothing else refuses.
+
 A verdict is a ``Reason``'s number, 0 when nothing is wrong. What the checks work out on the way (ticks, lots, money, the
 position) they leave in the state's ``draft``.
 
@@ -24,11 +26,13 @@ from riskd.layout import MONEY_BOUND
 from riskd.limits import money_sum, others_have_room, verdict_of_limits
 from riskd.money import INT64_MAX, product
 from riskd.orders import SLOT_MASK, worst
+from riskd.permits import verdict_of_permits
 from riskd.positions import account_of, has_room, instrument_of, place
 from riskd.reckoning import BASIS_POINTS, LIMIT, MARKET, STOP_LIMIT, is_in_basis_points, reckoned, reckoned_again, type_of
+from riskd.repeats import ACCOUNT_LATCHED, is_latched, verdict_of_repeats
 from riskd.rules import RISING, RULES, verdict_of_minimum, verdict_of_rules
 from riskd.switches import verdict_of_switches
-from riskd.usage import OTHERS
+from riskd.usage import OTHERS, Check
 from shm.reasons import Reason
 from shm.records import NO_INSTRUMENT, SLOT_BITS, MassCancelFlag, OrderFlag, OrderType, Side, TimeInForce
 
@@ -57,6 +61,7 @@ LAST_TYPE: Final = max(OrderType).value
 GTC, LAST_TIME_IN_FORCE = TimeInForce.GTC.value, max(TimeInForce).value
 EXTENDED: Final = OrderFlag.EXTENDED.value
 BY_SIDE, BY_PRICE = MassCancelFlag.BY_SIDE.value, MassCancelFlag.BY_PRICE.value
+PERMITS: Final = Check.PERMITS.value
 STEP_BOUND: Final = (1 << 16) - 1
 """The most ticks that a command's ``step`` holds."""
 
@@ -87,10 +92,21 @@ def verdict_on_new(risk: Any, order: Any, shard: int) -> int:
         verdict = verdict_of_limits(risk, order["account"], order["instrument"], draft["position"], order["side"], 1)
         if verdict == PASSED and risk["accounts"][order["account"]]["checks"] & RULES != 0:
             verdict = verdict_of_rules(risk, order)
-    if verdict == PASSED and units["collar"] != 0:
-        verdict = verdict_of_collar(risk, order["instrument"], order["type"], draft["price"])
+    return _of_one(risk, order, shard) if verdict == PASSED else verdict
+
+
+@njit(cache=True)
+def _of_one(risk: Any, order: Any, shard: int) -> int:
+    """What is asked of a single new order when no limit refuses it. The last of it counts the order: it must pass."""
+    verdict, has_permits = PASSED, risk["accounts"][order["account"]]["checks"] & PERMITS != 0
+    if has_permits:
+        verdict = verdict_of_permits(risk, order["account"], order["instrument"])
+    if verdict == PASSED and risk["instruments"][order["instrument"]]["collar"] != 0:
+        verdict = verdict_of_collar(risk, order["instrument"], order["type"], risk["draft"]["price"])
     if verdict == PASSED and risk["accounts"][order["account"]]["checks"] & FUNDED != 0:
         verdict = verdict_of_funds(risk, order["account"], order["instrument"], order["side"], order["type"], 0, 0)
+    if verdict == PASSED and has_permits:
+        verdict = verdict_of_repeats(risk, order, shard)
     return verdict
 
 
@@ -119,12 +135,15 @@ def verdict_on_replace(risk: Any, request: Any, reference: int) -> int:
         verdict = verdict_of_limits(risk, request["account"], instrument, draft["position"], order["side"], 0)
         if verdict == PASSED and risk["accounts"][request["account"]]["checks"] & RULES != 0:
             verdict = verdict_of_minimum(risk, request["account"])
+    has_permits = risk["accounts"][request["account"]]["checks"] & PERMITS != 0
+    if verdict == PASSED and has_permits:
+        verdict = verdict_of_permits(risk, request["account"], instrument)
     if verdict == PASSED and units["collar"] != 0:
         verdict = verdict_of_collar(risk, instrument, type_of(order), draft["price"])
     if verdict == PASSED and risk["accounts"][request["account"]]["checks"] & FUNDED != 0:
         working, held = order["working"], order["held"]
         verdict = verdict_of_funds(risk, request["account"], instrument, order["side"], type_of(order), working, held)
-    return verdict
+    return ACCOUNT_LATCHED if verdict == PASSED and has_permits and is_latched(risk, request["account"]) else verdict
 
 
 @njit(cache=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from riskd import permissions
 from riskd.chosen import COLLARS, MARGINS, chosen, row_of, set_chosen
 from riskd.funds import follow_fund
 from riskd.layout import LIMITED
@@ -17,10 +18,12 @@ from riskd.positions import account_of_key, instrument_of_key
 from riskd.requests import TICKS_BOUND
 from riskd.state import Array
 from riskd.totals import derive, kept_beside, rebuild
+from runtime.rules import EVERYTHING
 from runtime.sections import MARGIN_BOUND, Account, Instrument, Limits
 from runtime.settings import Settings
 from shm.controls import (
     GROUP_BOUND,
+    PERMIT_BITS,
     RISK_COMMAND,
     SETTINGS,
     UNLIMITED,
@@ -43,6 +46,7 @@ TABLES: Final = {
     **{Control[name.upper()]: ("limits", name) for name in (*LIMITED, "minimum_quantity", "minimum_notional")},
     **{control: ("accounts", f"forbidden_{control.name[8:].lower()}") for control in WORDS},
     Control.RISING_IDS: ("accounts", "flags"),
+    **permissions.TABLES,
 }
 """Where a control's value lies in an account's, a group's or the firm's row."""
 HIGHEST: Final = {
@@ -55,13 +59,18 @@ HIGHEST: Final = {
     Control.INITIAL_MARGIN: MARGIN_BOUND,
     Control.MAINTENANCE_MARGIN: MARGIN_BOUND,
     Control.MARK_PRICE: TICKS_BOUND - 1,
+    **permissions.HIGHEST,
     **{control: all_of(control) for control in WORDS},
 }
 """The highest value allowed, where it is not UNLIMITED."""
+MASKS: Final = {**permissions.MASKS, **{control: all_of(control) for control in WORDS}}
+"""Of those that are kept the other way round, so that 0 forbids nothing: all that could be allowed."""
+SWITCHES: Final = (Control.KILL, Control.LATCH)
+"""The settings say nothing of them."""
 TOTALS: Final = (*(Control[name.upper()] for name in LIMITED), Control.MAXIMUM_OPEN_ORDERS)
 """The limits that account, group and firm all have."""
 CONTROLS_OF: Final = {
-    Scope.ACCOUNT: (Control.KILL, *TABLES),
+    Scope.ACCOUNT: (Control.KILL, Control.LATCH, *TABLES, Control.INSTRUMENT),
     Scope.GROUP: (Control.KILL, *TOTALS),
     Scope.FIRM: (Control.KILL, *TOTALS, Control.WARN_PERCENT),
     Scope.INSTRUMENT: (Control.KILL, *COLLARS, *MARGINS),
@@ -80,11 +89,13 @@ def value_of(risk: Any, scope: int, number: int, control: int) -> int:
         return int(risk[table][number][name])
     if control == Control.WARN_PERCENT:
         return int(risk["header"]["warn_percent"])
+    if control == Control.LATCH:
+        return int(risk["permits"][number]["latched"] > risk["permits"][number]["released"])
     table, name = TABLES.get(Control(control), ("accounts", "kill"))
     value = int(risk[table][row_of(risk, scope, number)][name])
     if control == Control.RISING_IDS:
         return int(value & AccountFlag.RISING_IDS != 0)
-    return all_of(Control(control)) ^ value if control in WORDS else value
+    return MASKS.get(Control(control), 0) ^ value
 
 
 def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
@@ -98,12 +109,18 @@ def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
     elif scope == Scope.INSTRUMENT:
         table, name = COLLARS[Control(control)]
         risk[table][number][name] = value
+    elif control == Control.LATCH:
+        permissions.release(risk, number, int(risk["permits"][number]["latched"]))
+        derive(risk, number)
+    elif control == Control.INSTRUMENT:
+        permissions.set_permit(risk, number, value)
+        derive(risk, number)
     else:
         row, (table, name) = row_of(risk, scope, number), TABLES[Control(control)]
         before = kept_beside(risk, row)
         if control == Control.RISING_IDS:
             value = int(risk[table][row][name]) & ~AccountFlag.RISING_IDS | AccountFlag.RISING_IDS * value
-        risk[table][row][name] = all_of(Control(control)) ^ value if control in WORDS else value
+        risk[table][row][name] = MASKS.get(Control(control), 0) ^ value
         derive(risk, row)
         if before != kept_beside(risk, row) or control == Control.GROUP:
             rebuild(risk)
@@ -111,7 +128,10 @@ def put(risk: Any, scope: int, number: int, control: int, value: int) -> None:
 
 def choose(risk: Any, scope: int, number: int, control: int, value: int) -> None:
     """The settings say this: bring it into force, and know it as theirs."""
-    set_chosen(risk, scope, number, control, value)
+    if control == Control.INSTRUMENT:
+        permissions.set_permit(risk, number, value, is_chosen=True)
+    else:
+        set_chosen(risk, scope, number, control, value)
     put(risk, scope, number, control, value)
 
 
@@ -119,6 +139,10 @@ def follow(risk: Any, command: Any) -> None:
     """Do what a RISK command says."""
     if command["control"] in (Control.FUNDS, Control.LOTS):
         follow_fund(risk, command)
+        return
+    if command["control"] == Control.LATCH:
+        permissions.release(risk, int(command["account"]), int(command["count"]))
+        derive(risk, int(command["account"]))
         return
     about = number_of(command), int(command["control"]), int(command["value"])
     (choose if command["flags"] & RiskFlag.FROM_SETTINGS else put)(risk, int(command["scope"]), *about)
@@ -138,7 +162,12 @@ def risk_command(risk: Any, scope: Scope, number: int, control: Control, value: 
     made["scope"], made["control"], made["value"], made["who"], made["flags"] = scope, control, value, who, flags
     if scope is not Scope.FIRM:
         made[scope.name.lower()] = number
-    made["before"] = value_of(risk, scope, number, control)
+    if control is Control.INSTRUMENT:
+        made["before"] = permissions.permit_of(risk, number, value)
+    else:
+        made["before"] = value_of(risk, scope, number, control)
+    if control is Control.LATCH:
+        made["count"] = risk["permits"][number]["latched"]
     return made.view(COMMAND)
 
 
@@ -150,6 +179,7 @@ def changes(risk: Any, settings: Settings) -> Iterator[Array]:
         yield from _changes(risk, Scope.GROUP, number, _limits(group))
     for number, account in enumerate(settings.accounts):
         own = names.index(account.group) + 1 if account.group else 0
+        yield from _permits(risk, number, settings)
         yield from _changes(risk, Scope.ACCOUNT, number, {Control.GROUP: own, **_limits(account), **_rules(account)})
     for number, instrument in enumerate(settings.instruments):
         yield from _changes(risk, Scope.INSTRUMENT, number, {**_collar(instrument), **margin_settings(instrument)})
@@ -161,9 +191,21 @@ def _changes(risk: Any, scope: Scope, number: int, wanted: dict[Control, int]) -
             yield risk_command(risk, scope, number, control, value, SETTINGS, RiskFlag.FROM_SETTINGS)
 
 
+def _permits(risk: Any, number: int, settings: Settings) -> Iterator[Array]:
+    """Before the word that refuses all others: nothing is refused in between that both allow."""
+    symbols = [item.symbol for item in settings.instruments]
+    allowed = settings.accounts[number].allowed_instruments
+    wanted = set() if allowed == EVERYTHING else {symbols.index(each) for each in allowed}
+    for value in permissions.changed_permits(risk, number, wanted):
+        yield risk_command(risk, Scope.ACCOUNT, number, Control.INSTRUMENT, value, SETTINGS, RiskFlag.FROM_SETTINGS)
+
+
 def _rules(account: Account) -> dict[Control, int]:
     allowed = {control: bits_of(control, getattr(account, control.name.lower())) for control in WORDS}
     numbers = {Control.MINIMUM_QUANTITY: account.minimum_quantity, Control.MINIMUM_NOTIONAL: account.minimum_notional}
+    numbers |= {Control.ALLOWED_INSTRUMENTS: int(account.allowed_instruments == EVERYTHING)}
+    numbers |= {Control.ALLOWED_GATEWAYS: sum(1 << gateway for gateway in account.allowed_gateways)}
+    numbers |= {Control.REPEAT_WINDOW_MS: account.repeat_window_ms}
     return {**allowed, **numbers, Control.RISING_IDS: int(account.rising_ids)}
 
 
@@ -183,10 +225,24 @@ def shown(risk: Any, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
     scope, number = thing(risk, arguments)
     made = []
     for control in CONTROLS_OF[scope]:
+        if control == Control.INSTRUMENT:
+            made += _named(risk, number)
+            continue
         row = {"control": control.name.lower(), "value": value_of(risk, scope, number, control)}
-        if control != Control.KILL:
+        if control not in SWITCHES:
             row["settings"] = chosen(risk, scope, number, control)
         made.append(row)
+    return made
+
+
+def _named(risk: Any, account: int) -> list[dict[str, Any]]:
+    """A row for each instrument that is allowed or refused by name."""
+    made = []
+    for instrument, values in sorted(permissions.named(risk, account).items()):
+        value, said = (instrument << PERMIT_BITS | each for each in values)
+        symbol = risk["instruments"][instrument]["symbol"].decode()
+        if any(values):
+            made.append({"control": "instrument", "value": value, "settings": said, "symbol": symbol})
     return made
 
 
@@ -233,13 +289,13 @@ def cancels(risk: Any, scope: Scope, number: int) -> dict[int, Array]:
     """By shard, the mass cancels that take off all that works under what is killed."""
     found: dict[int, Array] = {}
     for shard in range(risk["header"]["shards"]):
-        made = [_mass_cancel(*each) for each in sorted(_named(risk, shard, scope, number))]
+        made = [_mass_cancel(*each) for each in sorted(_at_work(risk, shard, scope, number))]
         if made:
             found[shard] = np.concatenate(made)
     return found
 
 
-def _named(risk: Any, shard: int, scope: Scope, number: int) -> set[tuple[int, int, int]]:
+def _at_work(risk: Any, shard: int, scope: Scope, number: int) -> set[tuple[int, int, int]]:
     """Account, instrument and session of each mass cancel that the shard needs: -1 is all of them."""
     orders = risk["orders"][shard]
     keys = {int(key) for key in risk["positions"]["key"][orders["position"][orders["order_id"] != 0]]}
@@ -263,7 +319,9 @@ def _mass_cancel(account: int, instrument: int, session: int) -> Array:
 def _value(risk: Any, scope: Scope, number: int, control: Control, value: Any) -> int:
     if value == "unlimited" and control not in HIGHEST:
         return UNLIMITED
-    if value == "settings" and control != Control.KILL:
+    if control == Control.INSTRUMENT:
+        return permissions.checked_permit(risk, number, value)
+    if value == "settings" and control not in SWITCHES:
         return chosen(risk, scope, number, control)
     highest = int(HIGHEST.get(control, UNLIMITED)) if scope is not Scope.SESSION else Kill.REFUSING
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:

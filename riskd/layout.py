@@ -24,6 +24,9 @@
       funds       64 x funds           open-addressing table by (account, asset) of what cash and margin accounts have
       margins     64 x instruments     what positions of margin accounts ask for, and the price they are marked to
       currencies   8 x CURRENCIES      assets that are money, by number; CURRENCIES + k is lots of instrument k
+      permits     64 x accounts        what an account may trade, from where, and how often the same
+      pairs       16 x pairs           open-addressing table (account, instrument) -> Permit; entries are never removed
+      repeats     32 x shards x accounts x REPEATS   the orders that an account sent last in each shard
 
     ORDER                                             POSITION
       0 order_id         i8  0 while the slot is free   0 key          i8  account << 32 | instrument, plus 1; 0 is empty
@@ -46,6 +49,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from riskd.layout_of_funds import CURRENCY, FUNDS, MARGINS
+from riskd.layout_of_orders import COLLAR, PAIR, PAIR_BOUND, PERMITS, REPEAT, REPEATS
 from shm.controls import GROUP_BOUND, Control
 from shm.records import GATEWAY_BOUND, SHARD_BOUND, SLOT_BOUND
 
@@ -238,9 +243,6 @@ INSTRUMENT: Final = np.dtype(
 """``last_price``: ticks, of the last trade; 0 before the first. ``collar``: a Reference; NONE leaves ``collars`` unread.
 ``money``: its currency's place in ``currencies``."""
 
-COLLAR: Final = np.dtype([("price", "<i8"), ("ticks", "<i8"), ("basis_points", "<i8"), ("pad", "<i8"), ("chosen", "<i8", (4,))])
-"""``price``: the one given, in wire units. ``chosen``: what the settings said last of the four controls, in their order."""
-
 FEES: Final = np.dtype([("maker_fee", "<i4"), ("taker_fee", "<i4"), ("fee_basis", "u1"), ("pad", "u1", (7,))])
 
 POSITION: Final = np.dtype(
@@ -254,34 +256,6 @@ POSITION: Final = np.dtype(
         ("turnover", "<i8"),
     ]
 )
-
-FUNDS: Final = np.dtype(
-    [
-        ("key", "<i8"),
-        ("total", "<i8"),
-        ("held", "<i8"),
-        ("given", "<i8"),
-        ("fees", "<i8"),
-        ("pad", "u1", (24,)),
-    ]
-)
-"""``key`` as of a position, with an asset for its instrument; the venue's account is the firm's row. ``total``: money, or lots
-that were put in; ``held``: money of it that working orders may cost; ``given``: what the settings put in; ``fees``: paid."""
-
-MARGINS: Final = np.dtype(
-    [
-        ("initial", "<i8"),
-        ("maintenance", "<i8"),
-        ("mark", "<i8"),
-        ("chosen_initial", "<i8"),
-        ("chosen_maintenance", "<i8"),
-        ("chosen_mark", "<i8"),
-        ("pad", "u1", (16,)),
-    ]
-)
-"""Basis points; ticks, 0 where the last trade's price is the mark. ``chosen_*``: what the settings said last."""
-
-CURRENCY: Final = np.dtype([("name", "S8")])
 
 IDENTITY: Final = np.dtype([("client_order_id", "<u8"), ("account", "<i4"), ("reference", "<u4")])
 """``reference``: (shard << SLOT_BITS | slot) + 1; 0 is empty."""
@@ -316,7 +290,7 @@ WIRING: Final = np.dtype(
 assert (HEADER.itemsize, DRAFT.itemsize, LIMITS.itemsize) == (2 * LINE_BYTES, 3 * LINE_BYTES, 3 * LINE_BYTES)
 assert LIMITS.fields is not None and (LIMITS.fields["maximum_long"][1], LIMITS.fields["second_interval_ns"][1]) == (64, 128)
 assert max(Control) < CONTROLS
-for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, COLLAR, POSITION, ORDER, MARK, FUNDS, MARGINS):
+for _dtype in (GATEWAY, SHARD, ACCOUNT, INSTRUMENT, POSITION, ORDER, MARK):
     assert _dtype.itemsize == LINE_BYTES and not _dtype.isalignedstruct
 assert IDENTITY.itemsize == 16 and LINE_BYTES % IDENTITY.itemsize == 0
 assert SHARD_BOUND * SLOT_BOUND < 1 << 32
@@ -352,6 +326,16 @@ class Sizes:
     def funds_entries(self) -> int:
         """Entries of the table of funds: a power of two, twice what may be in it."""
         return power_of_two(2 * min(self.accounts * CURRENCIES, FUNDS_BOUND))
+
+    @property
+    def pair_entries(self) -> int:
+        """Entries of the table of permits by name: a power of two, twice as many as there may be."""
+        return power_of_two(2 * min(self.accounts * self.instruments, PAIR_BOUND))
+
+    @property
+    def repeats(self) -> int:
+        """Orders of an account and shard that are known again."""
+        return REPEATS if self.shards * self.accounts <= 1 << 20 else 1
 
     @property
     def id_entries(self) -> int:
@@ -391,6 +375,9 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("funds", FUNDS, (sizes.funds_entries,)),
             ("margins", MARGINS, (sizes.instruments,)),
             ("currencies", CURRENCY, (CURRENCIES,)),
+            ("permits", PERMITS, (sizes.accounts,)),
+            ("pairs", PAIR, (sizes.pair_entries,)),
+            ("repeats", REPEAT, (sizes.shards, sizes.accounts, sizes.repeats)),
         ]
     )
     assert dtype.fields is not None and dtype.fields["accounts"][1] % LINE_BYTES == 0

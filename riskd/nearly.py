@@ -17,8 +17,9 @@ LIMITS: Final = (
     "maximum_daily_traded",
     "maximum_daily_loss",
     "maximum_open_orders",
+    "maximum_repeats",
 )
-"""By the offsets of ``riskd.limits``."""
+"""By the offsets of ``riskd.limits`` and ``riskd.repeats``."""
 
 
 def sentences(risk: Any, told: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -35,6 +36,9 @@ def sentences(risk: Any, told: int) -> Iterator[tuple[str, dict[str, Any]]]:
         row, bound = int(noted["row"]), int(header["account_bound"])
         if row < bound:
             name = risk["names"][row].tobytes().rstrip(b"\0").decode()
+            if about["limit"] == "maximum_repeats":
+                yield f"account {name} is latched, for it has repeated an order too often", {**about, "account": name}
+                continue
             yield f"account {name} has nearly used up a limit", {**about, "account": name}
         else:
             yield f"{'the firm' if row == bound else f'group {row - bound}'} has nearly used up a limit", about

@@ -14,8 +14,10 @@ from riskd.money import product
 from riskd.orders import NOT_LIVE, SLOT_MASK, enter, expect_replace, slot_of, worst
 from riskd.positions import place
 from riskd.reckoning import follow_replace, reckoned, reckoned_again
+from riskd.repeats import ORDER_REPEATED, count_repeat, kind_of, latch
 from riskd.take import CLOCK, NEW, REDUCE, REPLACE
 from riskd.usage import count_ordered, set_time
+from shm.controls import UNLIMITED
 from shm.records import GATEWAY_BOUND
 
 DONE: Final = 0
@@ -81,6 +83,8 @@ def _apply_command(risk: Any, shard: int, command: Any) -> int:
         note(risk, command["origin"], command["origin_sequence"], shard)
         if (command["kind"] == NEW or command["kind"] == REPLACE) and is_account(risk, command["account"]):
             throttled(risk, command["account"], risk["accounts"][command["account"]]["checks"], command["time_ns"])
+    if command["verdict"] == ORDER_REPEATED:
+        _latch_again(risk, shard, command)
     if command["verdict"] != 0:
         return DONE
     if command["kind"] == NEW:
@@ -121,7 +125,19 @@ def _enter_again(risk: Any, shard: int, command: Any) -> bool:
     held = product(product(price, command["quantity"]), instrument["tick_value"])
     risk["shards"][shard]["free"] -= 1
     enter(risk, shard, command, position, price, max(held, 0))
+    if risk["permits"][command["account"]]["maximum_repeats"] != UNLIMITED:
+        kind = kind_of(command["instrument"], command["side"], command["type"])
+        price, quantity, time_ns = command["price"], command["quantity"], command["time_ns"]
+        count_repeat(risk, command["account"], shard, kind, price, quantity, time_ns)
     return True
+
+
+@njit(cache=True)
+def _latch_again(risk: Any, shard: int, command: Any) -> None:
+    """The command has what the client sent: prices and quantities as they travel."""
+    units = risk["instruments"][command["instrument"]]
+    price, quantity = command["price"] // units["tick_size"], command["quantity"] // units["lot_size"]
+    latch(risk, command["account"], shard, kind_of(command["instrument"], command["side"], command["type"]), price, quantity)
 
 
 @njit(cache=True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.layout import LIMITED, WIRING, Sizes, risk_dtype
+from riskd.permissions import allow_everything
 from shm.controls import MARGIN, UNLIMITED, WARN_PERCENT, Control
 from shm.ring import Ring
 
@@ -34,6 +35,7 @@ def empty_state(sizes: Sizes, seed: int = 0) -> Array:
     risks["collars"]["chosen"][..., 2:] = UNLIMITED
     for name in ("initial", "maintenance", "chosen_initial", "chosen_maintenance"):
         risks["margins"][name] = MARGIN
+    allow_everything(risks[0])
     free_all_unused(risks[0])
     return risks
 

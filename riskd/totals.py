@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.layout import MONEY_BOUND
+from riskd.permissions import derive_all, is_said
 from riskd.positions import account_of, claim, instrument_of, place
 from riskd.profit import PROFIT_BOUND, begin_day, clamped
 from riskd.state import Array
@@ -38,6 +39,8 @@ def derive(risk: Any, row: int) -> None:
         checks |= Check.RISING
     checks |= Check.CASH if account["flags"] & AccountFlag.CASH else 0
     checks |= Check.MARGIN if account["flags"] & AccountFlag.MARGIN else 0
+    if row < risk["header"]["account_bound"] and is_said(risk["permits"][row]):
+        checks |= Check.PERMITS
     account["checks"] = int(account["checks"]) & OTHERS | checks
     for word, window in (("second", SECOND_NS), ("minute", MINUTE_NS)):
         rate = int(limits[f"messages_per_{word}"])
@@ -53,6 +56,7 @@ def kept_beside(risk: Any, row: int) -> int:
 
 def rebuild(risk: Any) -> None:
     """Every row that has a limit; and which accounts have such a row beside them."""
+    derive_all(risk)
     header, accounts = risk["header"], risk["accounts"]
     bound, count = int(header["account_bound"]), int(header["accounts"])
     kept = accounts["checks"][bound : bound + GROUP_BOUND] & KEPT != 0

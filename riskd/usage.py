@@ -37,6 +37,8 @@ class Check(IntEnum):
     """Of accounts: not every kind and size of order is allowed."""
     RISING = 512
     """Of accounts: client order ids must rise."""
+    PERMITS = 1 << 13
+    """Of accounts: something is said in ``permits``, or the account is latched."""
     CASH = 1 << 14
     MARGIN = 1 << 15
     """Of accounts: they have funds (``riskd.cash``)."""

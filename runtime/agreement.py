@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from runtime.rules import EVERY_ACCOUNT
+from runtime.rules import EVERY_ACCOUNT, EVERYTHING
 from runtime.sections import INT64_MAX, Instrument
 from shm.controls import GROUP_BOUND
 from shm.fees import PER_WHOLE
@@ -17,6 +17,8 @@ SOCKET_PATH_BOUND: Final = 107
 BYTES_PER_MESSAGE: Final = 128
 CURRENCY_BOUND: Final = 16
 """riskd keeps so many apart, of funds."""
+PERMIT_BOUND: Final = 1 << 16
+"""riskd's room for permits by name (``PAIR_BOUND`` in riskd/layout.py)."""
 DROP_COPY_BOUND: Final = 32
 """The gateway keeps a bit of a word for each."""
 
@@ -29,6 +31,7 @@ def disagreements(settings: "Settings") -> list[str]:
         *_drop_copies(settings),
         *_same_twice("groups", "name", [item.name for item in settings.groups]),
         *_groups(settings),
+        *_instruments(settings),
         *_same_keys(settings),
         *_too_many(settings),
         *_money(settings.instruments),
@@ -83,6 +86,18 @@ def _groups(settings: "Settings") -> Iterator[str]:
     for number, account in enumerate(settings.accounts):
         if account.group and account.group not in known:
             yield f'accounts[{number}].group = "{account.group}": allowed is one of {", ".join(known) or "none"}, or ""'
+
+
+def _instruments(settings: "Settings") -> Iterator[str]:
+    """Those that accounts may trade, by name."""
+    known = [item.symbol for item in settings.instruments]
+    named = [(account, symbol) for account in settings.accounts for symbol in account.allowed_instruments]
+    for account, symbol in named:
+        if symbol not in (*known, *EVERYTHING):
+            words = ", ".join(known) or "none"
+            yield f'accounts.allowed_instruments (of {account.name}): there is no instrument "{symbol}"; known are {words}'
+    if len(named) > PERMIT_BOUND:
+        yield f"accounts.allowed_instruments: all accounts together name {len(named)}; allowed are up to {PERMIT_BOUND}"
 
 
 def _too_many(settings: "Settings") -> Iterator[str]:

@@ -217,6 +217,46 @@ class AccountNames:
         return self.read("all" if text == "all" else [item.strip() for item in text.split(",")])
 
 
+EVERYTHING: Final = EVERY_ACCOUNT
+"""What the settings make of "all" instruments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """A list of symbols of instruments, each once, or all of them, also those that come later."""
+
+    allowed: str = '"all", or a list of symbols of instruments, each once'
+
+    def read(self, value: object) -> tuple[str, ...]:
+        return () if value == [] else AccountNames().read(value)
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return AccountNames().parse(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """A list of numbers of gateways, each once, or all of them, also those that come later."""
+
+    bound: int
+
+    @property
+    def allowed(self) -> str:
+        return f'"all", or a list of different numbers of gateways from 0 to {self.bound - 1}'
+
+    def read(self, value: object) -> tuple[int, ...]:
+        if value == "all":
+            return tuple(range(self.bound))
+        if not isinstance(value, list):
+            raise ValueError
+        numbers = tuple(Integer(0, self.bound - 1).read(item) for item in value)
+        require(len(set(numbers)) == len(numbers))
+        return numbers
+
+    def parse(self, text: str) -> tuple[int, ...]:
+        return self.read("all" if text == "all" else [int(item) for item in text.split(",")])
+
+
 @dataclass(frozen=True, slots=True)
 class Cores:
     """A list of processor numbers that this machine has, each once."""

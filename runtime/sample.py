@@ -214,6 +214,9 @@ messages_per_minute = "unlimited"
 # api_key is what its clients log on with. Better: api_key_sha256, from `printf %s KEY | sha256sum`.
 # The limits: lots an order, money an order, and those above. What is not given blocks, unless unset_limits is "unlimited".
 # minimum_… are of an order, allowed_… what it may be; with rising_ids each client order id must be higher than all before it.
+# allowed_instruments is "all", or a list of symbols; allowed_gateways "all", or a list of their numbers. More than
+# maximum_repeats orders of the same instrument, side, type, price and quantity within repeat_window_ms latch the account: it
+# sends no more until `pinion risk release`.
 # group names one of the groups above, or none.
 # self_trade_rule is what an order does instead of trading with another of its account, or of an account of the same
 # self_trade_group above 0: "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"; an order may say otherwise.
@@ -245,6 +248,10 @@ allowed_types = [
     "pegged_ask", "pegged_middle",
 ]
 allowed_times = ["gtc", "ioc", "day", "gtd", "fok", "at_open", "at_close"]
+allowed_instruments = "all"
+allowed_gateways = "all"
+maximum_repeats = "unlimited"
+repeat_window_ms = 1000
 rising_ids = false
 group = "desk"
 self_trade_rule = "none"

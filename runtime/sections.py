@@ -6,9 +6,27 @@ A field's name is the key in the file. Units are in the names, or in the line be
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from runtime.rules import AccountNames, Amounts, Boolean, Cores, Integer, Limit, Number, Rule, Tcp, Text, Url, Word, Words
+from runtime.rules import (
+    EVERYTHING,
+    AccountNames,
+    Amounts,
+    Boolean,
+    Cores,
+    Gateways,
+    Integer,
+    Limit,
+    Number,
+    Rule,
+    Symbols,
+    Tcp,
+    Text,
+    Url,
+    Word,
+    Words,
+)
 from shm.controls import MARGIN, UNLIMITED, WARN_PERCENT, Control, all_of, words_of
 from shm.journal_layout import BATCH_BOUND, SEGMENT_BYTES_MIN
+from shm.records import GATEWAY_BOUND
 
 INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1
@@ -263,6 +281,13 @@ class Account(Limits):
     allowed_types: tuple[str, ...] = setting(TYPES, Words(TYPES))
     allowed_times: tuple[str, ...] = setting(TIMES, Words(TIMES))
     """Times in force."""
+    allowed_instruments: tuple[str, ...] = setting(EVERYTHING, Symbols())
+    """Their symbols; ``EVERYTHING``: all there are, and will be."""
+    allowed_gateways: tuple[int, ...] = setting(tuple(range(GATEWAY_BOUND)), Gateways(GATEWAY_BOUND))
+    """Their numbers."""
+    maximum_repeats: int | str = setting("unlimited", AMOUNT)
+    """Orders of the same terms within ``repeat_window_ms``; one more latches the account."""
+    repeat_window_ms: int = setting(1000, Integer(1, 86_400_000))
     rising_ids: bool = setting(False, Boolean())
     """Each client order id must be higher than all before it: none is taken twice, whatever became of its order."""
     group: str = setting("", Text(r"[A-Za-z0-9._\-]{0,16}", 'the name of one of [[groups]], or "" (none)'))

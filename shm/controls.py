@@ -1,6 +1,7 @@
 """What can be set in riskd while it runs, on what, and the command that does it. Layout and words only.
 
-    RISK body (line 2): 64 value i8, 72 before i8, 80 who S24, 104 group i4, 112 scope u1, 114 control u2, 120 flags u2
+    RISK body (line 2): 64 value i8, 72 before i8, 80 who S24, 104 group i4, 108 count u4, 112 scope u1, 114 control u2
+                       120 flags u2
 
 A RISK command sets one control of one thing: ``account``, ``group``, ``instrument`` or ``session`` names it, as its ``scope``
 says, and the firm needs no number. ``before`` is the value that was in force until then. All are numbered in the first shard,
@@ -24,7 +25,7 @@ RISK_COMMAND: Final = np.dtype(
         ("before", "<i8"),
         ("who", "S24"),
         ("group", "<i4"),
-        ("pad", "u1", (4,)),
+        ("count", "<u4"),
         ("scope", "u1"),
         ("pad_2", "u1", (1,)),
         ("control", "<u2"),
@@ -33,9 +34,10 @@ RISK_COMMAND: Final = np.dtype(
         ("pad_4", "u1", (6,)),
     ]
 )
-"""``who``: as the asker says; "settings" where the settings file changed. ``flags`` are RiskFlag bits."""
+"""``who``: as the asker says; "settings" where the settings file changed. ``count``: of latches that are released, all so far.
+``flags`` are RiskFlag bits."""
 
-_KEPT: Final = [(name, RISK_COMMAND[name]) for name in RISK_COMMAND.names or () if name not in ("group", "pad")]
+_KEPT: Final = [(name, RISK_COMMAND[name]) for name in RISK_COMMAND.names or () if name not in ("group", "count")]
 _PLACE: Final = [name for name, _ in _KEPT].index("who") + 1
 FUND_COMMAND: Final = np.dtype([*_KEPT[:_PLACE], ("currency", "S8"), *_KEPT[_PLACE:]])
 """A RISK command whose control is FUNDS or LOTS: ``value`` less ``before`` is put in. ``currency`` lies where ``group`` does;
@@ -96,6 +98,16 @@ class Control(IntEnum):
     """The one that is given, in 10**-price_decimals, 0: none."""
     COLLAR_TICKS = 34
     COLLAR_BASIS_POINTS = 35
+    ALLOWED_INSTRUMENTS = 36
+    """1: all that are not refused by name; 0: those alone that are allowed by name."""
+    INSTRUMENT = 37
+    """One by name: ``instrument << PERMIT_BITS`` and a Permit."""
+    ALLOWED_GATEWAYS = 38
+    """Bits, by number."""
+    MAXIMUM_REPEATS = 39
+    REPEAT_WINDOW_MS = 40
+    LATCH = 41
+    """1 since an order was repeated too often; only ever set to 0."""
     INITIAL_MARGIN = 43
     MAINTENANCE_MARGIN = 44
     """Of an instrument: basis points of the money of positions, and of orders, of margin accounts."""
@@ -115,6 +127,17 @@ class Kill(IntEnum):
     """No new orders and no replaces; cancels and reduces always."""
     REDUCING = 2
     """As REFUSING, but new orders that can only reduce a position."""
+
+
+class Permit(IntEnum):
+    """What is said of an account and an instrument by name."""
+
+    UNSET = 0
+    ALLOWED = 1
+    REFUSED = 2
+
+
+PERMIT_BITS: Final = 2
 
 
 class Reference(IntEnum):

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from riskd_orders_twin import Orders
 from shm.controls import UNLIMITED, Control, Kill, Scope
 from shm.reasons import Reason
 from shm.records import Side
@@ -61,6 +62,8 @@ class Controls:
         self.fills: list[tuple[int, int, int, int, int]] = []
         """Account, instrument, day, lots (below 0 sold), price."""
         self.day = 0
+        self.single, self.gateway, self.now_ns = Orders(), 0, 0
+        """What is asked of single orders (``riskd_orders_twin``); where and when the one in hand comes."""
         self.highest: dict[int, int] = {}
         """By account, of the client order ids taken."""
 

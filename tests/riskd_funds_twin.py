@@ -83,25 +83,18 @@ class FundedReference(Reference):
         net = self.controls.net(account, instrument)
         return self.lots.get((account, instrument), 0) + net - self.open_lots(account, instrument, Side.SELL)
 
-    def verdict_on_new(self, r: Any, shard: int) -> Reason:
-        """As without funds, then theirs."""
-        verdict = super().verdict_on_new(r, shard)
-        if verdict or int(r["account"]) not in self.funded:
-            return verdict
-        instrument = int(r["instrument"])
+    def of_funds(self, r: Any, order: Order | None) -> Reason:
+        """The first thing wrong by funds, where the account has some."""
+        if int(r["account"]) not in self.funded:
+            return Reason.NONE
+        instrument = int(r["instrument"]) if order is None else order.instrument
         _, lot, tick_value = self.instruments[instrument]
         lots = int(r["quantity"]) // lot
-        after = lots, self.reckoned(r, instrument) * lots * tick_value
-        return self.verdict_of_funds(r, instrument, int(r["side"]), int(r["type"]), (0, 0), after)
-
-    def verdict_on_change(self, r: Any, order: Order | None) -> Reason:
-        """The same of a replace."""
-        verdict = super().verdict_on_change(r, order)
-        if verdict or order is None or order.account not in self.funded or r["kind"] != CommandKind.REPLACE:
-            return verdict
-        lots = int(r["quantity"]) // self.instruments[order.instrument][1]
-        after = self.worst(order, self.reckoned(r, order.instrument, order), lots)
-        return self.verdict_of_funds(r, order.instrument, order.side, order.type, (order.working, order.held), after)
+        if order is None:
+            after = lots, self.reckoned(r, instrument) * lots * tick_value
+            return self.verdict_of_funds(r, instrument, int(r["side"]), int(r["type"]), (0, 0), after)
+        after = self.worst(order, self.reckoned(r, instrument, order), lots)
+        return self.verdict_of_funds(r, instrument, order.side, order.type, (order.working, order.held), after)
 
     def verdict_of_funds(self, r: Any, instrument: int, side: int, type_: int, before: Any, after: Any) -> Reason:
         """The first thing that the account has not."""

@@ -1,11 +1,13 @@
 """What riskd asks of a single order beside the limits, as its slow twin knows it; and a hand that sets it at random."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from shm.controls import UNLIMITED, Control, Reference, Scope
+from riskd.controls import put
+from shm.controls import PERMIT_BITS, UNLIMITED, Control, Permit, Reference, Scope
 from shm.reasons import Reason
-from shm.records import OrderType
+from shm.records import CommandKind, OrderType
 
 COLLARS = {
     Control.COLLAR_REFERENCE: (Reference.NONE, Reference.LAST, Reference.GIVEN),
@@ -16,9 +18,73 @@ COLLARS = {
 """The price is in ticks here."""
 
 
-def verdict(controls: Any, r: Any, instrument: int, type_: int) -> Reason:
-    """The first thing wrong with a new order, or with a replace of one of that type."""
-    return collar(controls, r, instrument, type_)
+PERMITS = {
+    Control.ALLOWED_INSTRUMENTS: (1, 1, 0),
+    Control.ALLOWED_GATEWAYS: (255, 255, 254),
+    Control.MAXIMUM_REPEATS: (UNLIMITED, 0, 1, 2),
+    Control.REPEAT_WINDOW_MS: (1, 1000, 100_000),
+}
+"""Of accounts."""
+
+
+@dataclass
+class Sent:
+    """Orders of the same terms, since a window began."""
+
+    terms: tuple[int, ...]
+    begin_ns: int
+    count: int = 0
+
+
+class Orders:
+    """What is known of accounts: ``named`` (account, instrument), those latched, and by shard and account what was sent."""
+
+    def __init__(self) -> None:
+        self.named: dict[tuple[int, int], Permit] = {}
+        self.latched: set[int] = set()
+        self.sent: dict[tuple[int, int], list[Sent]] = {}
+
+
+def verdict(controls: Any, r: Any, instrument: int, type_: int, order: Any = None) -> Reason:
+    """The first thing wrong with a new order, or with a replace of ``order``; a new order that is good is counted."""
+    wrong = permits(controls, int(r["account"]), instrument) or collar(controls, r, instrument, type_)
+    wrong = wrong or controls.twin.of_funds(r, order)
+    if not wrong and int(r["account"]) in controls.single.latched:
+        wrong = Reason.ACCOUNT_LATCHED
+    return wrong or (repeats(controls, r) if r["kind"] == CommandKind.NEW else Reason.NONE)
+
+
+def permits(controls: Any, account: int, instrument: int) -> Reason:
+    """May the account send through this gateway, and in this instrument?"""
+    if not controls.values.get((Scope.ACCOUNT, account, Control.ALLOWED_GATEWAYS), 255) >> controls.gateway & 1:
+        return Reason.GATEWAY_NOT_ALLOWED
+    everything = controls.values.get((Scope.ACCOUNT, account, Control.ALLOWED_INSTRUMENTS), 1)
+    otherwise = Permit.ALLOWED if everything else Permit.REFUSED
+    permit = controls.single.named.get((account, instrument)) or otherwise
+    return Reason.INSTRUMENT_NOT_ALLOWED if permit == Permit.REFUSED else Reason.NONE
+
+
+def repeats(controls: Any, r: Any) -> Reason:
+    """The eight different orders sent last, by the beginning of their window; one too many latches the account."""
+    account, shard = int(r["account"]), int(r["instrument"]) % len(controls.twin.free)
+    bound = controls.values.get((Scope.ACCOUNT, account, Control.MAXIMUM_REPEATS), UNLIMITED)
+    if bound == UNLIMITED:
+        return Reason.NONE
+    window = 10**6 * controls.values.get((Scope.ACCOUNT, account, Control.REPEAT_WINDOW_MS), 1000)
+    terms = tuple(int(r[name]) for name in ("instrument", "side", "type", "price", "quantity"))
+    known = controls.single.sent.setdefault((shard, account), [Sent((), 0) for _ in range(8)])
+    mine = next((each for each in known if each.terms == terms), None)
+    if mine is None:
+        mine = Sent(terms, controls.now_ns)
+        known[known.index(min(known, key=lambda each: each.begin_ns))] = mine
+    if controls.now_ns - mine.begin_ns >= window:
+        mine.begin_ns, mine.count = controls.now_ns, 0
+    mine.count += 1
+    if mine.count <= bound:
+        return Reason.NONE
+    mine.count = 0
+    controls.single.latched.add(account)
+    return Reason.ORDER_REPEATED
 
 
 def collar(controls: Any, r: Any, instrument: int, type_: int) -> Reason:
@@ -42,6 +108,9 @@ def collar(controls: Any, r: Any, instrument: int, type_: int) -> Reason:
 def set_something(stream: Any, instruments: list[Any]) -> None:
     """One control of one thing."""
     draw = stream.random
+    if draw.random() < 0.6:
+        set_of_account(stream, draw.randrange(4))
+        return
     on = [key for key, value in stream.twin.controls.values.items() if key[2] == Control.COLLAR_REFERENCE and value]
     if on and draw.random() < 0.5:
         stream.put(*draw.choice(on), Reference.NONE)
@@ -51,3 +120,19 @@ def set_something(stream: Any, instruments: list[Any]) -> None:
     stream.put(
         Scope.INSTRUMENT, instrument, control, value * (instruments[instrument][0] if control == Control.COLLAR_PRICE else 1)
     )
+
+
+def set_of_account(stream: Any, account: int) -> None:
+    """A permit, by name or not, or how often an order may be repeated; mostly one that is latched is released."""
+    draw, single = stream.random, stream.twin.controls.single
+    if account in single.latched and draw.random() < 0.8:
+        put(stream.rig.risk, Scope.ACCOUNT, account, Control.LATCH, 0)
+        single.latched.discard(account)
+    elif draw.random() < 0.4:
+        instrument = draw.randrange(4)
+        single.named[account, instrument] = permit = draw.choice(list(Permit)[:2] if draw.random() < 0.7 else list(Permit))
+        put(stream.rig.risk, Scope.ACCOUNT, account, Control.INSTRUMENT, instrument << PERMIT_BITS | permit)
+    else:
+        control = draw.choice(list(PERMITS))
+        value = PERMITS[control][0] if draw.random() < 0.5 else draw.choice(PERMITS[control])
+        stream.put(Scope.ACCOUNT, account, control, value)

@@ -114,6 +114,7 @@ class Reference:
         order = self.orders.get((account, int(request["client_order_id"])))
         home = instrument % len(self.free) if 0 <= instrument < len(self.instruments) else 0
         shards, verdict = [home], Reason.UNKNOWN_COMMAND
+        self.controls.gateway, self.controls.now_ns = gateway, now_ns
         if kind in (CommandKind.NEW, CommandKind.REPLACE) and 0 <= account < len(self.accounts):
             self.controls.count_message(account, now_ns)
         if kind == CommandKind.NEW:
@@ -180,6 +181,10 @@ class Reference:
         more, side = More(quantity, money, money, 1), int(r["side"])
         wrong = self.room(account, instrument, side, more) or self.controls.verdict(r, instrument, side, more)
         return wrong or orders_twin.verdict(self.controls, r, instrument, int(r["type"]))
+
+    def of_funds(self, r: Any, order: Order | None) -> Reason:
+        """What is wrong with a new order, or a replace of ``order``, by its account's funds: here nobody has any."""
+        return Reason.NONE
 
     def off_units(self, r: Any, instrument: int, type_: int, in_basis_points: bool) -> Reason:
         """What is wrong with the numbers of a NEW or REPLACE, in the order of the codes."""
@@ -264,7 +269,7 @@ class Reference:
         more = More(working - order.working, held - order.held, price * quantity * tick_value, 0)
         wrong = self.room(order.account, order.instrument, order.side, more)
         wrong = wrong or self.controls.verdict(r, order.instrument, order.side, more)
-        return wrong or orders_twin.verdict(self.controls, r, order.instrument, order.type)
+        return wrong or orders_twin.verdict(self.controls, r, order.instrument, order.type, order)
 
     def worst(self, order: Order, price: int, quantity: int) -> tuple[int, int]:
         """Lots and money that the order may come to, whether or not the replace is done."""

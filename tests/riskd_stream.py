@@ -81,7 +81,7 @@ class Stream:
     def set_something(self) -> None:
         """An operator throws a switch, mostly back, or moves an account to another group."""
         draw = self.random
-        if draw.random() < 0.25:
+        if draw.random() < 0.4:
             return orders_twin.set_something(self, INSTRUMENTS)
         if draw.random() < 0.7:
             return self.set_a_limit()
@@ -228,6 +228,13 @@ class Stream:
         instrument, side = self.random.randrange(4), self.random.choice((Side.BUY, Side.SELL))
         self.names[account] += self.random.random() < 0.9
         price, quantity = self.terms(instrument)
+        if self.random.random() < 0.2:
+            instrument, side, price, quantity = (
+                account % 4,
+                Side.BUY,
+                95 * INSTRUMENTS[account % 4][0],
+                INSTRUMENTS[account % 4][1],
+            )
         if self.random.random() < 0.4:
             return self.extended(account, instrument, side, price, quantity)
         market, ioc = self.random.random() < 0.1, self.random.random() < 0.2
@@ -306,6 +313,8 @@ class Stream:
             free = risk["free"][shard][: risk["shards"][shard]["free"]]
             assert free.tolist() == twin.free[shard]
         self.compare_others()
+        for account, permits in enumerate(risk["permits"][: len(ACCOUNTS)]):
+            assert (permits["latched"] > permits["released"]) == (account in twin.controls.single.latched)
         check_sums(risk)
 
     def compare_others(self) -> None:

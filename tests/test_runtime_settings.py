@@ -84,6 +84,12 @@ BAD = [
     (ACME + "tick_size = 0", "instruments[0].tick_size = 0: allowed is an integer from 1 to 9223372036854775807"),
     (ACME + "lot_size = -1", "instruments[0].lot_size = -1: allowed is an integer from 1"),
     (
+        A + 'allowed_instruments = ["GEAR"]',
+        'accounts.allowed_instruments (of a): there is no instrument "GEAR"; known are none',
+    ),
+    (A + "allowed_instruments = 3", 'accounts[0].allowed_instruments = 3: allowed is "all", or a list of symbols'),
+    (A + "allowed_gateways = [8]", 'accounts[0].allowed_gateways = [8]: allowed is "all", or a list of different numbers of'),
+    (
         ACME + 'collar_reference = "mid"',
         'instruments[0].collar_reference = "mid": allowed is "none", "last" or "given" (the middle',
     ),
