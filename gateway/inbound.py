@@ -34,8 +34,8 @@ _UNKNOWN_FILTERS: Final = 0xFFFF & ~int(MassCancelFlag.BY_SESSION | MassCancelFl
 _MALFORMED, _VERSION, _UNKNOWN, _LENGTH = map(
     int, (Reason.MALFORMED_FRAME, Reason.UNSUPPORTED_VERSION, Reason.UNKNOWN_MESSAGE, Reason.WRONG_LENGTH)
 )
-_SERVER_ONLY, _NOT_LOGGED_ON, _NOT_AVAILABLE = map(
-    int, (Reason.SERVER_ONLY_MESSAGE, Reason.NOT_LOGGED_ON, Reason.NOT_AVAILABLE)
+_SERVER_ONLY, _NOT_LOGGED_ON, _NOT_AVAILABLE, _READ_ONLY = map(
+    int, (Reason.SERVER_ONLY_MESSAGE, Reason.NOT_LOGGED_ON, Reason.NOT_AVAILABLE, Reason.READ_ONLY)
 )
 _LENGTHS: Final = tuple(min(FORMS[Kind(kind)]) if kind in FORMS else 0 for kind in range(_LAST_HOT + 1))
 """Bytes of each kind's plain form that a client may send; 0 where there is none."""
@@ -153,7 +153,7 @@ def _read_message(state: Any, orders: Any, address: int) -> int:
     if state["session"] == NOBODY or header["token"] != state["sessions"][state["session"]]["token"]:
         return _refuse(state, _NOT_LOGGED_ON)
     if state["sessions"][state["session"]]["copy"] != NOBODY:
-        return _refuse(state, _NOT_AVAILABLE)
+        return _refuse(state, _READ_ONLY)
     if state["refusing"] != 0:
         return _refuse(state, state["refusing"])
     return _take_order(state, orders, kind, int(header["length"]), address)

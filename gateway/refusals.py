@@ -11,6 +11,7 @@ _PLAIN = {
     Reason.SERVER_ONLY_MESSAGE: "only the server sends this",
     Reason.JOURNAL_STALLED: "the exchange cannot write: try later",
     Reason.NOT_AVAILABLE: "what is reserved must be 0",
+    Reason.READ_ONLY: "a drop copy only reads",
 }
 assert max(map(len, _PLAIN.values())) <= REJECT_TEXT_BYTES
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,6 @@ MISSED_HEARTBEATS = 3
 HEARTBEAT_MS_LEAST, HEARTBEAT_MS_MOST = 100, 3_600_000
 LIST_FRAME_BYTES = 16384
 NUMBER_BOUND = 1 << SESSION_BITS
-READ_ONLY: Final = Reason.NOT_AVAILABLE
 """What a drop copy is refused for that asks for more than to read."""
 
 Send = Callable[[bytes, bytes], int]
@@ -101,7 +100,7 @@ class Sessions:
         elif not known:
             self.refuse(Reason.NOT_LOGGED_ON)
         elif kind is Kind.ORDERS_REQUEST and self._is_copy(place):
-            self.refuse(READ_ONLY)
+            self.refuse(Reason.READ_ONLY)
         else:
             self._handlers[kind](place, message)
         if state["frame_bytes"] > 0:
@@ -113,8 +112,6 @@ class Sessions:
         offset, length = int(state["offset"]), int(state["frame_bytes"])
         frame = state["frame"][offset : max(offset, min(length, len(state["frame"])))].tobytes()
         kind = frame[2] if len(frame) > 2 else 0
-        if reason == READ_ONLY and self._is_copy(int(state["session"])):
-            text = "a drop copy only reads"
         message = encode(
             Kind.REJECT,
             request_id=_request_id(frame, kind),

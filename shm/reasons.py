@@ -28,6 +28,7 @@ class Reason(IntEnum):
     RESEND_OUT_OF_RANGE = 1014
     HEARTBEAT_MISSED = 1015
     JOURNAL_STALLED = 1016
+    READ_ONLY = 1017
 
     # riskd: whether the order may reach the book
     UNKNOWN_ACCOUNT = 2001

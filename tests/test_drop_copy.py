@@ -120,7 +120,7 @@ def test_a_copy_enters_nothing(world: World, kind: Kind, fields: dict[str, int])
     copy.send(copy.message(kind, request_id=7, **fields))
     reject = copy.reject()
     assert (reject["message"], reject["request_id"]) == (kind, 7)
-    assert (reject["reason"], reject["text"]) == (Reason.NOT_AVAILABLE, b"a drop copy only reads")
+    assert (reject["reason"], reject["text"]) == (Reason.READ_ONLY, b"a drop copy only reads")
     assert world.engine.commands_seen == []
     alice.send(alice.order(1))
     assert copy.reports(1).tobytes() == alice.reports(1).tobytes()
