@@ -29,6 +29,7 @@ from riskd.orders import SLOT_MASK, worst
 from riskd.permits import verdict_of_permits
 from riskd.positions import account_of, has_room, instrument_of, place
 from riskd.reckoning import BASIS_POINTS, LIMIT, MARKET, STOP_LIMIT, is_in_basis_points, reckoned, reckoned_again, type_of
+from riskd.remembered import is_remembered
 from riskd.repeats import ACCOUNT_LATCHED, is_latched, verdict_of_repeats
 from riskd.rules import RISING, RULES, verdict_of_minimum, verdict_of_rules
 from riskd.switches import verdict_of_switches
@@ -275,6 +276,8 @@ def _entry(risk: Any, order: Any, shard: int, extended: bool) -> int:
     if client_order_id == 0 or ids.find(risk, order["account"], client_order_id) != 0:
         return DUPLICATE_CLIENT_ORDER_ID
     if account["checks"] & RISING != 0 and client_order_id <= risk["limits"][order["account"]]["highest_id"]:
+        return DUPLICATE_CLIENT_ORDER_ID
+    if account["checks"] & PERMITS != 0 and is_remembered(risk, order["account"], client_order_id):
         return DUPLICATE_CLIENT_ORDER_ID
     if account["open_orders"] >= account["maximum_open_orders"]:
         return TOO_MANY_OPEN_ORDERS

@@ -205,7 +205,7 @@ def _rules(account: Account) -> dict[Control, int]:
     numbers = {Control.MINIMUM_QUANTITY: account.minimum_quantity, Control.MINIMUM_NOTIONAL: account.minimum_notional}
     numbers |= {Control.ALLOWED_INSTRUMENTS: int(account.allowed_instruments == EVERYTHING)}
     numbers |= {Control.ALLOWED_GATEWAYS: sum(1 << gateway for gateway in account.allowed_gateways)}
-    numbers |= {Control.REPEAT_WINDOW_MS: account.repeat_window_ms}
+    numbers |= {Control.REPEAT_WINDOW_MS: account.repeat_window_ms, Control.REMEMBER_IDS: int(account.remember_ids)}
     return {**allowed, **numbers, Control.RISING_IDS: int(account.rising_ids)}
 
 

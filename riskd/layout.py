@@ -26,6 +26,7 @@
       currencies   8 x CURRENCIES      assets that are money, by number; CURRENCIES + k is lots of instrument k
       permits     64 x accounts        what an account may trade, from where, and how often the same
       pairs       16 x pairs           open-addressing table (account, instrument) -> Permit; entries are never removed
+      remembered  16 x accounts x sets x WAYS   the client order ids that were taken last
       repeats     32 x shards x accounts x REPEATS   the orders that an account sent last in each shard
 
     ORDER                                             POSITION
@@ -50,7 +51,7 @@ from typing import Any, Final
 import numpy as np
 
 from riskd.layout_of_funds import CURRENCY, FUNDS, MARGINS
-from riskd.layout_of_orders import COLLAR, PAIR, PAIR_BOUND, PERMITS, REPEAT, REPEATS
+from riskd.layout_of_orders import COLLAR, PAIR, PAIR_BOUND, PERMITS, REMEMBERED, REPEAT, REPEATS, WAYS
 from shm.controls import GROUP_BOUND, Control
 from shm.records import GATEWAY_BOUND, SHARD_BOUND, SLOT_BOUND
 
@@ -333,6 +334,11 @@ class Sizes:
         return power_of_two(2 * min(self.accounts * self.instruments, PAIR_BOUND))
 
     @property
+    def remembered_sets(self) -> int:
+        """A power of two: 32 up to 4096 accounts, fewer for more."""
+        return max(1, min(32, (1 << 17) // power_of_two(self.accounts)))
+
+    @property
     def repeats(self) -> int:
         """Orders of an account and shard that are known again."""
         return REPEATS if self.shards * self.accounts <= 1 << 20 else 1
@@ -377,6 +383,7 @@ def risk_dtype(sizes: Sizes) -> np.dtype[Any]:
             ("currencies", CURRENCY, (CURRENCIES,)),
             ("permits", PERMITS, (sizes.accounts,)),
             ("pairs", PAIR, (sizes.pair_entries,)),
+            ("remembered", REMEMBERED, (sizes.accounts, sizes.remembered_sets, WAYS)),
             ("repeats", REPEAT, (sizes.shards, sizes.accounts, sizes.repeats)),
         ]
     )

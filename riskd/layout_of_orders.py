@@ -6,6 +6,8 @@ import numpy as np
 
 REPEATS: Final = 8
 """Orders of an account and shard that are known again; 1 where there are very many accounts and shards."""
+WAYS: Final = 8
+"""Client order ids remembered in each set of an account's."""
 PAIR_BOUND: Final = 1 << 16
 """Pairs of account and instrument that were ever allowed or refused by name."""
 
@@ -21,7 +23,8 @@ PERMITS: Final = np.dtype(
         ("named", "<i4"),
         ("forbidden_gateways", "u1"),
         ("restricted", "u1"),
-        ("pad", "u1", (26,)),
+        ("remembers", "u1"),
+        ("pad", "u1", (25,)),
     ]
 )
 """``latched``: how often the account was, ``released``: through which of those times; while the first is more, it is latched.
@@ -33,4 +36,8 @@ PAIR: Final = np.dtype([("key", "<i8"), ("permit", "u1"), ("chosen", "u1"), ("pa
 REPEAT: Final = np.dtype([("price", "<i8"), ("quantity", "<i8"), ("begin_ns", "<i8"), ("kind", "<i4"), ("count", "<u4")])
 """So many orders of these terms since a window began. ``kind``: instrument << 8 | side << 7 | type; never 0."""
 
-assert (COLLAR.itemsize, PERMITS.itemsize, PAIR.itemsize, REPEAT.itemsize) == (64, 64, 16, 32)
+REMEMBERED: Final = np.dtype([("time_ns", "<i8"), ("client_order_id", "<u8")])
+"""When an order of that id was taken; the newest lies first in its set."""
+
+assert (COLLAR.itemsize, PERMITS.itemsize) == (64, 64)
+assert (PAIR.itemsize, REPEAT.itemsize, REMEMBERED.itemsize) == (16, 32, 16)

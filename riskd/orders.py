@@ -10,11 +10,13 @@ from riskd.cash import FUNDED, hold_funds
 from riskd.layout import ORDER
 from riskd.positions import account_of, claim, instrument_of
 from riskd.reckoning import expires, kept_type
-from riskd.usage import OTHERS, count_ordered, count_orders, hold_beside
+from riskd.remembered import remember
+from riskd.usage import OTHERS, Check, count_ordered, count_orders, hold_beside
 from shm.records import SLOT_BITS, SLOT_BOUND
 
 SLOT_MASK: Final = SLOT_BOUND - 1
 NOT_LIVE: Final = -1
+PERMITS: Final = Check.PERMITS.value
 _FREE: Final = np.zeros(1, ORDER)
 
 
@@ -52,6 +54,8 @@ def enter(risk: Any, shard: int, command: Any, position: int, price: int, held: 
     count_ordered(risk, command["account"], held, command["time_ns"])
     limits = risk["limits"][command["account"]]
     limits["highest_id"] = max(limits["highest_id"], command["client_order_id"])
+    if risk["accounts"][command["account"]]["checks"] & PERMITS != 0 and risk["permits"][command["account"]]["remembers"] != 0:
+        remember(risk, command["account"], command["client_order_id"], command["time_ns"])
     ids.insert(risk, command["account"], command["client_order_id"], reference_of(shard, slot))
     hold(risk, order, command["quantity"], held)
 

@@ -16,6 +16,7 @@ TABLES: Final = {
     Control.ALLOWED_GATEWAYS: ("permits", "forbidden_gateways"),
     Control.MAXIMUM_REPEATS: ("permits", "maximum_repeats"),
     Control.REPEAT_WINDOW_MS: ("permits", "repeat_window_ms"),
+    Control.REMEMBER_IDS: ("permits", "remembers"),
 }
 """Where the values lie that are one number each."""
 ALL_GATEWAYS: Final = (1 << GATEWAY_BOUND) - 1
@@ -23,7 +24,7 @@ MASKS: Final = {Control.ALLOWED_INSTRUMENTS: 1, Control.ALLOWED_GATEWAYS: ALL_GA
 """Of those that are kept the other way round, so that 0 forbids nothing: all that could be allowed."""
 WINDOW_MS: Final = 1000
 HIGHEST_WINDOW_MS: Final = 86_400_000
-HIGHEST: Final = {**MASKS, Control.REPEAT_WINDOW_MS: HIGHEST_WINDOW_MS, Control.LATCH: 0}
+HIGHEST: Final = {**MASKS, Control.REPEAT_WINDOW_MS: HIGHEST_WINDOW_MS, Control.LATCH: 0, Control.REMEMBER_IDS: 1}
 
 
 def allow_everything(risk: Any) -> None:
@@ -37,7 +38,12 @@ def allow_everything(risk: Any) -> None:
 
 def is_said(permits: Any) -> Any:
     """Is anything said of the account, or of each of an array of them, or is it latched?"""
-    some = (permits["forbidden_gateways"] != 0) | (permits["restricted"] != 0) | (permits["named"] != 0)
+    some = (
+        (permits["forbidden_gateways"] != 0)
+        | (permits["restricted"] != 0)
+        | (permits["named"] != 0)
+        | (permits["remembers"] != 0)
+    )
     return some | (permits["maximum_repeats"] != UNLIMITED) | (permits["latched"] > permits["released"])
 
 

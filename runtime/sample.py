@@ -217,6 +217,7 @@ messages_per_minute = "unlimited"
 # allowed_instruments is "all", or a list of symbols; allowed_gateways "all", or a list of their numbers. More than
 # maximum_repeats orders of the same instrument, side, type, price and quantity within repeat_window_ms latch the account: it
 # sends no more until `pinion risk release`.
+# With remember_ids a client order id is not taken again while riskd remembers it: 8 to 256 of each account (docs/risk.md).
 # group names one of the groups above, or none.
 # self_trade_rule is what an order does instead of trading with another of its account, or of an account of the same
 # self_trade_group above 0: "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"; an order may say otherwise.
@@ -253,6 +254,7 @@ allowed_gateways = "all"
 maximum_repeats = "unlimited"
 repeat_window_ms = 1000
 rising_ids = false
+remember_ids = false
 group = "desk"
 self_trade_rule = "none"
 self_trade_group = 0

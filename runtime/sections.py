@@ -288,6 +288,8 @@ class Account(Limits):
     maximum_repeats: int | str = setting("unlimited", AMOUNT)
     """Orders of the same terms within ``repeat_window_ms``; one more latches the account."""
     repeat_window_ms: int = setting(1000, Integer(1, 86_400_000))
+    remember_ids: bool = setting(False, Boolean())
+    """A client order id is not taken again while riskd remembers it, whatever became of its order."""
     rising_ids: bool = setting(False, Boolean())
     """Each client order id must be higher than all before it: none is taken twice, whatever became of its order."""
     group: str = setting("", Text(r"[A-Za-z0-9._\-]{0,16}", 'the name of one of [[groups]], or "" (none)'))

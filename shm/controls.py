@@ -108,6 +108,8 @@ class Control(IntEnum):
     REPEAT_WINDOW_MS = 40
     LATCH = 41
     """1 since an order was repeated too often; only ever set to 0."""
+    REMEMBER_IDS = 42
+    """1: the client order ids taken last are not taken again."""
     INITIAL_MARGIN = 43
     MAINTENANCE_MARGIN = 44
     """Of an instrument: basis points of the money of positions, and of orders, of margin accounts."""

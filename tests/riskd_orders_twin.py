@@ -23,6 +23,7 @@ PERMITS = {
     Control.ALLOWED_GATEWAYS: (255, 255, 254),
     Control.MAXIMUM_REPEATS: (UNLIMITED, 0, 1, 2),
     Control.REPEAT_WINDOW_MS: (1, 1000, 100_000),
+    Control.REMEMBER_IDS: (0, 1),
 }
 """Of accounts."""
 
@@ -43,6 +44,8 @@ class Orders:
         self.named: dict[tuple[int, int], Permit] = {}
         self.latched: set[int] = set()
         self.sent: dict[tuple[int, int], list[Sent]] = {}
+        self.taken: dict[int, list[tuple[int, int]]] = {}
+        """By account: time and id of the orders taken while ids were to be remembered."""
 
 
 def verdict(controls: Any, r: Any, instrument: int, type_: int, order: Any = None) -> Reason:
@@ -103,6 +106,23 @@ def collar(controls: Any, r: Any, instrument: int, type_: int) -> Reason:
     near = away <= ticks * tick and (basis_points == UNLIMITED or away // tick <= reference * basis_points / 10_000 // tick)
     has_price = price and type_ != OrderType.TRAILING_STOP_LIMIT
     return Reason.PRICE_AWAY_FROM_REFERENCE if has_price and not near else Reason.NONE
+
+
+def is_remembered(controls: Any, account: int, name: int) -> bool:
+    """Is it among the eight newest of those with the same five lowest bits?"""
+    if not controls.get(Scope.ACCOUNT, account, Control.REMEMBER_IDS):
+        return False
+    newest: dict[int, int] = {}
+    for time_ns, each in controls.single.taken.get(account, []):
+        newest[each] = max(newest.get(each, 0), time_ns)
+    alike = sorted((time_ns, each) for each, time_ns in newest.items() if each % 32 == name % 32)
+    return name in [each for _, each in alike[-8:]]
+
+
+def remember(controls: Any, account: int, name: int) -> None:
+    """An order is taken."""
+    if controls.get(Scope.ACCOUNT, account, Control.REMEMBER_IDS):
+        controls.single.taken.setdefault(account, []).append((controls.now_ns, name))
 
 
 def set_something(stream: Any, instruments: list[Any]) -> None:

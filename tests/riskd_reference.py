@@ -171,6 +171,8 @@ class Reference:
         rising = self.controls.get(Scope.ACCOUNT, account, Control.RISING_IDS)
         if rising and int(r["client_order_id"]) <= self.controls.highest.get(account, 0):
             return Reason.DUPLICATE_CLIENT_ORDER_ID
+        if orders_twin.is_remembered(self.controls, account, int(r["client_order_id"])):
+            return Reason.DUPLICATE_CLIENT_ORDER_ID
         if sum(order.account == account for order in self.orders.values()) >= self.accounts[account][2]:
             return Reason.TOO_MANY_OPEN_ORDERS
         if not self.free[shard]:
@@ -319,6 +321,7 @@ class Reference:
         self.orders[account, client_order_id] = Order(order_id, shard, account, client_order_id, instrument, *numbers)
         self.positions.setdefault((account, instrument), Position())
         self.controls.ordered.append((account, self.controls.day, held))
+        orders_twin.remember(self.controls, account, client_order_id)
         self.controls.highest[account] = max(self.controls.highest.get(account, 0), client_order_id)
 
     def change(self, command: Any, order: Order) -> None:

@@ -1,16 +1,21 @@
 """What riskd asks of single orders beside their size: may the account trade this, from here; is the price near the market;
-was it sent too often. And that it is so after any restart."""
+was it sent too often, or under an id that was used. And that it is so after any restart."""
 
+import random
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 import riskd_rig as rig
 from conftest import Place
 from riskd.controls import risk_command
 from riskd.definitions import define
+from riskd.layout import Sizes
 from riskd.nearly import sentences
 from riskd.permissions import bound
+from riskd.remembered import remember
+from riskd.state import empty_state
 from shm.controls import PERMIT_BITS, RISK_COMMAND, UNLIMITED, Control, Permit, Reference, Scope
 from shm.reasons import Reason
 from shm.records import OrderType, Side, TimeInForce
@@ -288,3 +293,63 @@ def test_a_release_is_of_the_latches_before_it_in_whatever_order_shards_are_repl
             define(desk.rig.risk, 0, release)
         assert desk.order(0, 1, instrument=1) is REPEATED, "the next one latches anew"
         assert desk.order(0, 1, instrument=1) is LATCHED
+
+
+def test_ids_that_are_remembered_are_not_taken_again() -> None:
+    """Whether their order was filled or cancelled; another account's, and those of refused orders, are free."""
+    desk, taken = Desk(), Reason.DUPLICATE_CLIENT_ORDER_ID
+    desk.put(Scope.ACCOUNT, 0, Control.REMEMBER_IDS, 1)
+    assert desk.send(rig.new(0, 9, 90, 1), rig.cancel(0, 9), rig.new(0, 7, 90, 2**41)) == [
+        NONE,
+        NONE,
+        Reason.QUANTITY_ABOVE_MAXIMUM,
+    ]
+    assert desk.send(rig.new(0, 9, 90, 1), rig.new(0, 7, 95, 1), rig.new(1, 9, 90, 1)) == [taken, NONE, NONE]
+    assert desk.send(rig.new(2, 1, 95, 1, **SELL)) == [NONE]
+    assert desk.send(rig.new(0, 7, 90, 1), rig.new(0, 9, 90, 1, instrument=1)) == [taken, taken]
+    desk.put(Scope.ACCOUNT, 0, Control.REMEMBER_IDS, 0)
+    assert desk.send(rig.new(0, 7, 90, 1)) == [NONE]
+
+
+def test_so_many_ids_are_remembered() -> None:
+    """Of ids that count up the last 256, with up to 4096 accounts; of those with equal lowest bits the last 8."""
+    desk, taken = Desk(), Reason.DUPLICATE_CLIENT_ORDER_ID
+    desk.put(Scope.ACCOUNT, 0, Control.REMEMBER_IDS, 1)
+    for first in range(1, 257, 16):
+        names = range(first, first + 16)
+        assert desk.send(*(rig.new(0, name, 90, 1) for name in names), *(rig.cancel(0, name) for name in names)) == [NONE] * 32
+        desk.now_ns += 1
+    assert desk.send(rig.new(0, 1, 90, 1), rig.new(0, 256, 90, 1)) == [taken, taken]
+    assert desk.send(rig.new(0, 257, 90, 1), rig.new(0, 1, 90, 1), rig.new(0, 2, 90, 1)) == [NONE, NONE, taken]
+    for k in range(8):
+        desk.now_ns += 1
+        assert desk.send(rig.new(0, 10_000 * 32 + 32 * k, 90, 1), rig.cancel(0, 10_000 * 32 + 32 * k)) == [NONE, NONE]
+    assert desk.send(rig.new(0, 256, 90, 1), rig.new(0, 320_032, 90, 1)) == [NONE, taken]
+
+
+def test_remembered_ids_are_remembered_over_a_restart(neighbours: Neighbours) -> None:
+    """Of either shard, out of the journal, whatever became of their orders."""
+    settings = neighbours.settings(accounts=[{**ACCOUNTS[0], "remember_ids": True}, ACCOUNTS[1]])
+    riskd = neighbours.start(settings)
+    orders(neighbours, riskd)
+    sent = [rig.new(0, 8, 500, 10), rig.cancel(0, 8), rig.new(0, 3, 10, 1, instrument=1), rig.cancel(0, 3)]
+    assert verdicts(neighbours, riskd, *sent) == [NONE] * 4
+    neighbours.stop()
+    riskd = neighbours.start(settings)
+    assert not riskd.do_work(), "the settings say nothing new"
+    again = [rig.new(0, 3, 500, 10), rig.new(0, 8, 500, 10), rig.new(0, 4, 500, 10)]
+    assert verdicts(neighbours, riskd, *again) == [Reason.DUPLICATE_CLIENT_ORDER_ID] * 2 + [NONE]
+
+
+def test_what_is_remembered_does_not_depend_on_the_order_of_hearing(seed: int) -> None:
+    """A replay takes one shard after the other; riskd took their orders in turns. Ids may come twice."""
+    chance = random.Random(seed)
+    orders_taken = [(chance.randrange(1, 400), chance.randrange(1000)) for _ in range(600)]
+    found = set()
+    for _ in range(3):
+        chance.shuffle(orders_taken)
+        risk = empty_state(Sizes(2, 2, 16, 8, rig.SLOTS))[0]
+        for name, time_ns in orders_taken:
+            remember(risk, 0, np.uint64(name), time_ns)
+        found.add(risk["remembered"].tobytes())
+    assert len(found) == 1

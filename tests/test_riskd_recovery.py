@@ -46,9 +46,10 @@ SET = (
     (Scope.INSTRUMENT, 1, Control.INITIAL_MARGIN, 2500),
     (Scope.ACCOUNT, 1, Control.INSTRUMENT, 3 << PERMIT_BITS | Permit.REFUSED),
     (Scope.ACCOUNT, 2, Control.MAXIMUM_REPEATS, 10**6),
+    (Scope.ACCOUNT, 1, Control.REMEMBER_IDS, 1),
 )
-"""Group and firm have limits that never bind, so what they use is kept; so is what account 2 repeats. There is a collar that
-never binds, and account 1 may not trade one instrument."""
+"""Group and firm have limits that never bind, so what they use is kept; so is what account 2 repeats, and account 1's ids.
+There is a collar that never binds, and account 1 may not trade one instrument."""
 INSTRUMENTS = [Instrument(symbol=f"I{k}", tick_value=1 + k, maker_fee=-90, taker_fee=20_000 + k) for k in range(4)]
 
 
@@ -261,7 +262,7 @@ def essence(risk: Any) -> dict[str, Any]:
         "accounts": risk["accounts"][[*LIMITS[1:], "flags", "self_trade_rule", "self_trade_group"]].tolist(),
         "instruments": risk["instruments"][["tick_size", "lot_size", "tick_value", "last_price", "collar"]].tolist(),
         "collars": risk["collars"].tobytes(),
-        "permits": [risk[name].tobytes() for name in ("permits", "pairs", "repeats")],
+        "permits": [risk[name].tobytes() for name in ("permits", "pairs", "repeats", "remembered")],
         "use": risk["limits"][["day", "long_cost", "short_cost", "ordered", "traded"]].tolist(),
         "lost": [loss_of(risk, row) for row in (*range(4), 16, 17)],
         "funds": {key: (int(each["total"]), int(each["fees"])) for key, each in assets(risk).items()},
