@@ -62,3 +62,30 @@ def test_limits_and_kills_are_in_force_at_once_survive_a_kill_of_riskd_and_are_l
         ("joe", "alice", "kill", 0, 1),
         ("ann", "alice", "kill", 1, 0),
     ]
+
+
+def test_a_latch_a_permit_and_a_collar_on_a_whole_exchange(exchange):
+    """Set by the command line, told to the client, released by name, and all of it in the log, in words."""
+    with connect(exchange) as alice:
+        pinion(exchange, risk, "set", "account", "alice", "maximum_repeats", "2", "--by", "joe")
+        pinion(exchange, risk, "set", "account", "alice", "repeat_window_ms", "86400000", "--by", "joe")
+        same = ("ACME", "buy", 10, "99.00")
+        assert [outcome(alice, *same) for _ in range(3)] == [(ACCEPTED, Reason.NONE)] * 2 + [(REJECTED, Reason.ORDER_REPEATED)]
+        assert outcome(alice, "GEAR", "buy", 10, "98.00") == (REJECTED, Reason.ACCOUNT_LATCHED)
+        assert pinion(exchange, risk, "release", "account", "alice", "--by", "ann")["value"] == 0
+        assert outcome(alice, *same) == (ACCEPTED, Reason.NONE)
+        refused = pinion(exchange, risk, "set", "account", "alice", "instrument", "GEAR=refused", "--by", "ann")
+        assert refused["symbol"] == "GEAR"
+        assert outcome(alice, "GEAR", "buy", 10, "98.00") == (REJECTED, Reason.INSTRUMENT_NOT_ALLOWED)
+        pinion(exchange, risk, "set", "instrument", "ACME", "collar_reference", "given", "--by", "ann")
+        assert outcome(alice, "ACME", "buy", 10, "97.00") == (REJECTED, Reason.REFERENCE_PRICE_MISSING)
+    shown = CliRunner().invoke(risk, ["show", "account", "alice", "--config", str(exchange.settings.path)])
+    assert "GEAR=refused  (set live)" in shown.output
+    words = ["log", "--config", str(exchange.settings.path)]
+    wait_until(lambda: CliRunner().invoke(risk, words).stdout.count("\n") == 5, 60)
+    rows = [(row["who"], row["name"], row["control"]) for row in pinion(exchange, risk, "log")]
+    names = ["maximum_repeats", "repeat_window_ms", "latch", "instrument", "collar_reference"]
+    assert [control for _, _, control in rows] == names
+    told = CliRunner().invoke(risk, words)
+    assert "latch latched -> released" in told.output
+    assert "instrument GEAR=unset -> GEAR=refused" in told.output
