@@ -14,7 +14,7 @@ from riskd.definitions import check_agreement, define, missing
 from riskd.funds import fund_asked, fund_changes
 from riskd.kernel import read_events, run, write
 from riskd.layout import Sizes
-from riskd.margins import margin_accounts, note_low
+from riskd.margins import load_kernels, margin_accounts, note_low
 from riskd.nearly import sentences
 from riskd.recovery import events_made_again, recorded_commands, recorded_event, recorded_events, recover_shard
 from riskd.requests import rules_command, state_command
@@ -89,6 +89,7 @@ class Riskd(Agent):
         self._arrays = tuple(as_array(kind[0].record) for kind in (rings.orders, rings.commands, rings.events))
         # Load the kernels that number a SNAPSHOT, now and not while clients wait.
         self._has_room(0, 0)
+        load_kernels(self.risk)
         write(risks, self.wirings, self._arrays[1], 0, snapshot.snapshot_command()[:0], 0, 0)
         self._own = {shard: commands for shard, commands in enumerate(definitions) if len(commands)}
         """By shard, what riskd itself has to say and not yet numbered."""
