@@ -69,11 +69,12 @@ def warm_kernels(settings: Settings, words: Console) -> bool:
 
 def _trade(settings: Settings, hear: Any) -> None:
     key = secrets.token_hex(16)
+    funded = {"name": "funded", "api_key": secrets.token_hex(16), "funding": "cash"}
     with temporary_cluster(
         **same_bounds(settings),
         durability="memory",
         snapshots={"every_s": 0, "at_stop": False},  # or the start below would have nothing to replay, and compile nothing
-        accounts=[{"name": "warm", "api_key": key, "unset_limits": "unlimited"}, {"name": "funded", "funding": "cash"}],
+        accounts=[{"name": "warm", "api_key": key, "unset_limits": "unlimited"}, funded],
         instruments=[{"symbol": f"WARM{each}"} for each in range(settings.matchers)],
     ) as cluster:
         hear(len(settings.processes()))
