@@ -7,7 +7,7 @@ import numpy as np
 
 from riskd.layout import MONEY_BOUND
 from riskd.permissions import derive_all, is_said
-from riskd.positions import account_of, claim, instrument_of, place
+from riskd.positions import account_of_key, claim, instrument_of_key, place
 from riskd.profit import PROFIT_BOUND, begin_day, clamped
 from riskd.state import Array
 from riskd.usage import Check
@@ -65,7 +65,7 @@ def rebuild(risk: Any) -> None:
     mine = accounts["checks"][:count] & ~np.uint16(OTHERS)
     accounts["checks"][:count] = mine | np.where(in_kept, Check.GROUP, 0) | (Check.FIRM if kept[0] else 0)
     used = np.flatnonzero(risk["positions"]["key"])
-    owners = account_of(risk["positions"]["key"][used])
+    owners = account_of_key(risk["positions"]["key"][used])
     for number in np.flatnonzero(kept | (risk["limits"]["first"][bound : bound + GROUP_BOUND] != 0)):
         _clear(risk, bound + int(number), used[owners == bound + number])
         if not kept[number]:
@@ -105,10 +105,10 @@ def _add_positions(risk: Any, row: int, members: Array) -> None:
     positions, links = risk["positions"], risk["links"]
     last: dict[int, int] = {}
     for at in members:
-        instrument = int(instrument_of(positions[at]["key"]))
+        instrument = int(instrument_of_key(positions[at]["key"]))
         last[instrument] = max(last.get(instrument, 0), int(links[at]["day"]))
     for at in members:
-        instrument = int(instrument_of(positions[at]["key"]))
+        instrument = int(instrument_of_key(positions[at]["key"]))
         there = place(risk, row, instrument)
         if there < 0:
             continue
