@@ -1,8 +1,12 @@
 """Whole exchanges for tests: small ones, started once a module, and what a trader does on them."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from click import Command
+from click.testing import CliRunner
 
 from cli.cluster import Cluster, temporary_cluster
 from cli.found import read_settings
@@ -74,3 +78,10 @@ def answer(client: Client, request: int, timeout_s: float = 60) -> list[Any]:
             if report.last:
                 return found
     raise AssertionError(f"no last report of request {request}, only {found}")
+
+
+def pinion(cluster: Cluster, command: Command, *words: str) -> Any:
+    """The JSON that a command of the exchange's operator answers."""
+    done = CliRunner().invoke(command, [*words, "--config", str(cluster.settings.path), "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)

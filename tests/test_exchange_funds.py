@@ -1,14 +1,12 @@
 """Cash accounts on a whole exchange: trading spends what was put in, a killed riskd knows it still, and the database agrees."""
 
-import json
-
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
 from cli.account import account
 from cli.risk import risk
-from exchange import INSTRUMENTS, KEYS, LIMITS, answer, connect, running
+from exchange import INSTRUMENTS, KEYS, LIMITS, answer, connect, pinion, running
 from persister.tables import BALANCES, EXECUTIONS, RISK_LOG
 from pinion.protocol import ReportKind
 from pinion.reasons import Reason
@@ -29,13 +27,6 @@ def exchange():
     accounts[0]["funds"], accounts[1]["lots"] = {"USD": 1_000_000}, {"ACME": 100, "GEAR": 10}
     with running(matchers=2, accounts=accounts, instruments=[each | FEES for each in INSTRUMENTS]) as cluster:
         yield cluster
-
-
-def pinion(exchange, command, *words):
-    """The JSON that it answers."""
-    done = CliRunner().invoke(command, [*words, "--config", str(exchange.settings.path), "--json"])
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
 
 
 def outcome(client, *order):

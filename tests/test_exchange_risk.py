@@ -1,13 +1,11 @@
 """What an operator does to risk on a whole exchange: limits and kill switches, and the trail that they leave."""
 
-import json
-
 import pytest
 from click.testing import CliRunner
 
 from cli.account import account
 from cli.risk import risk
-from exchange import answer, connect, running
+from exchange import answer, connect, pinion, running
 from pinion.protocol import ReportKind
 from pinion.reasons import Reason
 from waiting import wait_until
@@ -21,13 +19,6 @@ def exchange():
     """Of two matchers."""
     with running(matchers=2) as cluster:
         yield cluster
-
-
-def pinion(exchange, command, *words):
-    """The JSON that it answers."""
-    done = CliRunner().invoke(command, [*words, "--config", str(exchange.settings.path), "--json"])
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
 
 
 def outcome(client, *order):
